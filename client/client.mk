@@ -1,0 +1,1 @@
+# client/: what it builds and what that links

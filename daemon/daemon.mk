@@ -1,0 +1,1 @@
+# daemon/: what it builds and what that links

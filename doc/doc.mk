@@ -1,0 +1,1 @@
+# doc/: what it builds and what that links

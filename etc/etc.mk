@@ -1,0 +1,1 @@
+# etc/: what it builds and what that links

@@ -1,0 +1,86 @@
+/*
+ * Maps key bytes to value bytes for all processes, with a time to live, eviction and flush.
+ * Readers take no lock; writers hold their shard's lock (shm/lock.h); callers hold none.
+ * Entries may vanish at any time. Knows nothing of messages or of what the bytes mean.
+ * An entry that depends on a database's data is valid while none of its relations has a clock
+ * value later than the entry's (ARCHITECTURE.md, "Fresh").
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/bytes.h"
+
+enum cache_group { CACHE_GROUP_ROUTE, CACHE_GROUP_CHAT, CACHE_GROUP_SQL, CACHE_GROUP_LLM, CACHE_GROUP_COUNT };
+
+enum cache_type {
+#define CACHE_TYPE(id, name, group, ttl_key, writer) CACHE_##id,
+#include "common/cache_types.def"
+#undef CACHE_TYPE
+	CACHE_TYPE_COUNT
+};
+
+enum { CACHE_NO_DATABASE = -1, CACHE_DATABASES_MAX = 64 };
+
+enum cache_result {
+	CACHE_OK = 0,
+	CACHE_MISS = 1,	   /* get: no valid entry */
+	CACHE_DROPPED = 2, /* put: too large, or the shard stayed busy; counted */
+};
+
+struct cache;
+
+struct cache_put {
+	enum cache_type type;
+	int database; /* from cache_database, or CACHE_NO_DATABASE */
+	struct bytes key;
+	struct bytes value;
+	int64_t ttl_ms;	  /* 0: do not store (CACHE_OK) */
+	uint64_t cost_us; /* what making it again would take */
+	uint64_t clock;	  /* the database's clock read before the data was */
+	size_t relation_count;
+	const uint64_t *relations; /* cache_relation() of each relation it was read from */
+};
+
+struct cache_hit {
+	int64_t age_ms;
+	uint64_t cost_us;
+};
+
+/* Copies a valid entry's value behind what `value` holds. max_age_ms < 0: any age.
+ * CACHE_OK or CACHE_MISS. Counts hit or miss for the entry's group in this process's metrics. */
+int cache_get(struct cache *cache, enum cache_type type, int database, struct bytes key,
+    int64_t max_age_ms, struct buffer *value, struct cache_hit *ret_hit);
+/* CACHE_OK or CACHE_DROPPED. */
+int cache_put(struct cache *cache, const struct cache_put *put);
+
+/* The index under which the segment knows a database of this name, claimed on first use;
+ * CACHE_NO_DATABASE where all are taken. */
+int cache_database(struct cache *cache, struct bytes name);
+/* A relation's identity for dependencies; equal names give equal numbers in one segment. */
+uint64_t cache_relation(struct cache *cache, struct bytes schema, struct bytes table);
+/* The database's clock now; read before the transaction whose result is stored. */
+uint64_t cache_clock(struct cache *cache, int database);
+/* Says that a relation's data changed: results that read it become stale. Microseconds. */
+void cache_touch(struct cache *cache, int database, uint64_t relation);
+
+/* Makes entries invalid at once, by generation; their room comes back as it is needed.
+ * type_mask: bits 1 << cache_type. database CACHE_NO_DATABASE: all. Returns about how many
+ * live entries it concerned. */
+uint64_t cache_flush(struct cache *cache, unsigned type_mask, int database);
+
+struct cache_usage {
+	uint64_t entries[CACHE_TYPE_COUNT];
+	uint64_t bytes[CACHE_TYPE_COUNT]; /* keys, values and their headers */
+};
+/* Sums of what is live; without a lock, so right within the writes of this moment. */
+void cache_usage(struct cache *cache, struct cache_usage *ret_usage);
+
+/* Walks every shard and checks what must hold; `checksums` also every entry's checksum.
+ * Repairs shards that are not clean. Returns the number of shards repaired. */
+uint64_t cache_verify(struct cache *cache, bool checksums);
+
+struct metrics;
+/* Where this process counts hits, misses and evictions; NULL: nowhere. */
+void cache_count_in(struct cache *cache, struct metrics *metrics);

@@ -1,0 +1,1 @@
+# shm/: what it builds and what that links

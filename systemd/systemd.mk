@@ -1,0 +1,1 @@
+# systemd/: what it builds and what that links

@@ -1,0 +1,7 @@
+# tests/: unit tests are cmocka programs, one per module; each folder adds its own below.
+include tests/unit/common.mk
+include tests/unit/text.mk
+include tests/unit/shm.mk
+include tests/unit/daemon.mk
+include tests/unit/worker.mk
+include tests/unit/client.mk

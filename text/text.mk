@@ -1,0 +1,1 @@
+# text/: what it builds and what that links

@@ -1,0 +1,40 @@
+/*
+ * Says whether a statement may be run, by PostgreSQL's own grammar (libpg_query) and allowlists:
+ * node types, functions, operators, casts, relations. What is not known is refused.
+ * Pure: no connection, never plans or runs. ARCHITECTURE.md, "SQL is hostile", has the layers.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/bytes.h"
+#include "text/snapshot.h"
+
+enum check_code {
+	CHECK_ALLOW,
+#define CHECK_CODE(id, name, meaning) CHECK_##id,
+#include "common/check_codes.def"
+#undef CHECK_CODE
+	CHECK_COUNT
+};
+
+struct verdict_relation {
+	const char *schema, *table;
+};
+
+struct verdict {
+	enum check_code code; /* CHECK_ALLOW: it may run */
+	char reason[512];     /* names the thing, its place, and what to do instead */
+	size_t relation_count;
+	struct verdict_relation *relations; /* sorted, each once; what the text reads */
+	bool reads_catalog; /* pg_catalog or information_schema: not cached */
+	const char *not_cacheable; /* NULL: may be cached; else why not, static text */
+	void *arena;
+};
+
+/* snapshot may be NULL: then every relation outside the catalogs is refused. */
+void validate(struct bytes sql, const struct snapshot *snapshot, struct verdict *ret_verdict);
+void verdict_free(struct verdict *verdict);
+/* The code's name in the protocol; "allow" for CHECK_ALLOW. */
+const char *check_code_name(enum check_code code);

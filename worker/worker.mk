@@ -1,0 +1,1 @@
+# worker/: what it builds and what that links
