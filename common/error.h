@@ -22,14 +22,15 @@ struct error {
 	enum error_code code;
 	bool retryable;
 	int64_t retry_after_ms; /* 0: not said */
-	char sqlstate[6];	/* empty: none */
+	char sqlstate[6]; /* empty: none */
 	char message[512];
 	char detail[1024]; /* empty: none */
 };
 
 #define ERROR_INIT ((struct error){0})
 
-/* Sets code, its default retryable, and the message. Returns the code, for `return error_set(…)`. */
+/* Sets code, its default retryable, and the message. Returns the code, for `return error_set(…)`.
+ */
 int error_set(struct error *error, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void error_set_detail(struct error *error, const char *format, ...)

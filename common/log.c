@@ -70,8 +70,8 @@ void log_line(enum log_level level, const char *format, ...)
 		size = snprintf(line, sizeof(line), "<%d>%s: %s\n", levels[level].syslog_priority,
 		    log_name, text);
 	else
-		size = snprintf(line, sizeof(line), "%s: %s: %s\n", log_name, levels[level].name,
-		    text);
+		size = snprintf(
+		    line, sizeof(line), "%s: %s: %s\n", log_name, levels[level].name, text);
 	/* One write keeps lines of several processes apart; a log that is gone stops nobody. */
 	if (size > 0 && write(STDERR_FILENO, line, (size_t)size) < 0)
 		errno = saved_errno;

@@ -15,8 +15,8 @@
 enum msgpack_kind {
 	MSGPACK_NIL,
 	MSGPACK_BOOL,
-	MSGPACK_INT,   /* fits int64_t */
-	MSGPACK_UINT,  /* above INT64_MAX */
+	MSGPACK_INT, /* fits int64_t */
+	MSGPACK_UINT, /* above INT64_MAX */
 	MSGPACK_FLOAT,
 	MSGPACK_STR,
 	MSGPACK_BIN,
@@ -38,11 +38,11 @@ struct msgpack_element {
 };
 
 enum msgpack_scan_result {
-	SCAN_WHOLE,	 /* *ret_size bytes are one value */
+	SCAN_WHOLE, /* *ret_size bytes are one value */
 	SCAN_INCOMPLETE, /* more bytes are needed */
-	SCAN_TOO_LARGE,	 /* the value is, or says it will be, over the size limit */
+	SCAN_TOO_LARGE, /* the value is, or says it will be, over the size limit */
 	SCAN_TOO_DEEP,
-	SCAN_BAD,	 /* no MessagePack, an extension type, or a reserved byte */
+	SCAN_BAD, /* no MessagePack, an extension type, or a reserved byte */
 };
 
 /* SCAN_WHOLE (a head is whole), SCAN_INCOMPLETE or SCAN_BAD. */
@@ -57,12 +57,13 @@ struct msgpack_scan {
 };
 #define MSGPACK_SCAN_INIT ((struct msgpack_scan){0})
 
-enum msgpack_scan_result msgpack_scan(struct msgpack_scan *scan, struct bytes bytes,
-    size_t size_limit, size_t *ret_size);
+enum msgpack_scan_result msgpack_scan(
+    struct msgpack_scan *scan, struct bytes bytes, size_t size_limit, size_t *ret_size);
 
-/* The size of the value at the start of bytes that msgpack_scan has passed. */
+/* The size of the value at the start of the bytes; 0 where it is not whole. Any depth. */
 size_t msgpack_value_size(struct bytes bytes);
 
-/* Reads a str or bin whole and steps over it; false where it is of another kind or cut. */
-bool msgpack_read_element(struct bytes *bytes, struct msgpack_element *ret_element,
-    struct bytes *ret_body);
+/* Reads one head, of a str or bin also the body, and steps over it; false where it is cut or bad.
+ * The body of other kinds is empty. ret_body may be NULL. */
+bool msgpack_read_element(
+    struct bytes *bytes, struct msgpack_element *ret_element, struct bytes *ret_body);

@@ -24,12 +24,14 @@ void pack_pair_float(struct buffer *buffer, const char *key, double value);
 void pack_pair_text(struct buffer *buffer, const char *key, struct bytes text);
 void pack_pair_string(struct buffer *buffer, const char *key, const char *string);
 
-/* A map whose pairs are counted as they are appended: its head is written at the end. */
+/* A map whose pairs are counted while they are appended: its head is written at the end. */
 struct pack_counted_map {
 	size_t at; /* where the 5-byte map32 head is */
 	uint32_t pairs;
 };
 struct pack_counted_map pack_map_begin(struct buffer *buffer);
 void pack_map_end(struct buffer *buffer, const struct pack_counted_map *map);
-/* Appends another encoded map's pairs as bytes and counts them. */
-void pack_map_splice(struct buffer *buffer, struct pack_counted_map *map, struct bytes encoded_map);
+
+/* The same for an array whose length is not known yet; returns where its head is. */
+size_t pack_array_begin(struct buffer *buffer);
+void pack_array_end(struct buffer *buffer, size_t at, uint32_t count);

@@ -24,9 +24,9 @@ extern const struct role_row role_rows[ROLE_COUNT];
 
 /* Descriptors that exec leaves open; all others are close-on-exec. */
 enum {
-	CHILD_FD_CONTROL = 3,	   /* the control channel to the supervisor */
-	CHILD_FD_LOCK = 4,	   /* holds the instance's flock while any process lives */
-	CHILD_FD_LISTEN = 5,	   /* router: the application socket */
+	CHILD_FD_CONTROL = 3, /* the control channel to the supervisor */
+	CHILD_FD_LOCK = 4, /* holds the instance's flock while any process lives */
+	CHILD_FD_LISTEN = 5, /* router: the application socket */
 	CHILD_FD_LISTEN_CONTROL = 6, /* router: the control socket */
 	CHILD_FD_COUNT = 7
 };
@@ -34,6 +34,6 @@ enum {
 /* Exit statuses of children that mean something to the supervisor. */
 enum {
 	CHILD_EXIT_OK = 0,
-	CHILD_EXIT_FAILED = 1,	/* said why in the log; restart with backoff */
+	CHILD_EXIT_FAILED = 1, /* said why in the log; restart with backoff */
 	CHILD_EXIT_ORPHANED = 4 /* its control channel ended */
 };
