@@ -197,6 +197,8 @@ int child_main(enum role role, const struct child_ops *ops, void *owner, int arg
 	skeleton.child.control =
 	    channel_new(skeleton.child.base, CHILD_FD_CONTROL, &options, &control_ops, &skeleton);
 	event_base_dispatch(skeleton.child.base);
+	if (ops->deinit)
+		ops->deinit(&skeleton.child);
 	channel_free(skeleton.child.control);
 	event_free(skeleton.drain_timer);
 	event_base_free(skeleton.child.base);

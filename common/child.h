@@ -77,6 +77,8 @@ struct child_ops {
 	void (*control)(struct child *child, struct rpc_message *message);
 	/* Finish and call child_exit; the role has LIMIT_DRAIN_STOP_MS. */
 	void (*stop)(struct child *child);
+	/* The loop has ended; its base is still there. May be NULL. */
+	void (*deinit)(struct child *child);
 };
 
 /* Runs the role until it exits; returns the exit status for main. */

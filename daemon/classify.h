@@ -15,17 +15,17 @@ enum route { ROUTE_UNSURE, ROUTE_SQL, ROUTE_CHAT };
 
 struct classify_reason {
 	const char *signal; /* a name from the table of signals */
-	char text[96];	    /* the words that it saw, UTF-8 */
-	double weight;	    /* towards sql where positive, towards chat where negative */
+	char text[96]; /* the words that it saw, UTF-8 */
+	double weight; /* towards sql where positive, towards chat where negative */
 };
 
 enum { CLASSIFY_REASONS_MAX = 16 };
 
 struct classification {
 	enum route route; /* unsure where confidence is below min_confidence */
-	enum route lean;  /* sql or chat, whichever is likelier */
+	enum route lean; /* sql or chat, whichever is likelier */
 	double confidence; /* 0 to 1, of the lean */
-	bool is_sql_text;  /* the text itself is SQL: it is run, not generated */
+	bool is_sql_text; /* the text itself is SQL: it is run, not generated */
 	size_t reason_count;
 	struct classify_reason reasons[CLASSIFY_REASONS_MAX]; /* strongest first */
 };

@@ -1,0 +1,224 @@
+#include "daemon/databases.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "daemon/classify.h"
+#include "daemon/pool.h"
+#include "daemon/router.h"
+#include "shm/cache.h"
+#include "text/snapshot.h"
+#include "text/vocabulary.h"
+
+struct database_set *databases_new(struct router *router)
+{
+	struct database_set *set = must_zalloc(sizeof(*set));
+
+	TAILQ_INIT(&set->list);
+	set->router = router;
+	return set;
+}
+
+static void database_free(struct database *database)
+{
+	pool_free(database->pool);
+	pool_free(database->watcher);
+	classifier_free(database->classifier);
+	vocabulary_free(database->vocabulary);
+	snapshot_free(database->snapshot);
+	free(database->name);
+	free(database);
+}
+
+void databases_free(struct database_set *set)
+{
+	struct database *database;
+
+	while ((database = TAILQ_FIRST(&set->list))) {
+		TAILQ_REMOVE(&set->list, database, link);
+		database_free(database);
+	}
+	classifier_free(set->classifier);
+	free(set);
+}
+
+struct database *databases_known(const struct database_set *set, struct bytes name)
+{
+	struct database *database;
+
+	TAILQ_FOREACH(database, &set->list, link)
+	if (bytes_equal_string(name, database->name))
+		return database;
+	return NULL;
+}
+
+struct database *databases_next(const struct database_set *set, const struct database *after)
+{
+	struct database *database = after ? TAILQ_NEXT(after, link) : TAILQ_FIRST(&set->list);
+
+	while (database && !database->configured)
+		database = TAILQ_NEXT(database, link);
+	return database;
+}
+
+struct database *databases_find(
+    const struct database_set *set, struct bytes name, struct error *ret_error)
+{
+	struct database *database =
+	    name.data ? databases_known(set, name) : databases_next(set, NULL);
+
+	if (database && database->configured)
+		return database;
+	if (name.data)
+		error_set(ret_error, ERROR_UNKNOWN_DATABASE,
+		    "there is no database \"%.*s\"; `optimaxctl status` lists those that are "
+		    "configured",
+		    (int)name.size, name.data);
+	else
+		error_set(ret_error, ERROR_UNKNOWN_DATABASE,
+		    "no database is configured; add one under databases: in the configuration");
+	return NULL;
+}
+
+static struct database *database_add(struct database_set *set, const char *name)
+{
+	struct database *database = must_zalloc(sizeof(*database));
+	struct router *router = set->router;
+	struct pool_options options = {
+	    .worker_capacity = 1,
+	    .base = router->child->base,
+	    .metrics = router->metrics,
+	    .notified = router_notified,
+	    .owner = router,
+	};
+
+	database->name = must_strdup(name);
+	database->cache_index = cache_database(router->cache, bytes_of_string(name));
+	options.name = database->name;
+	database->pool = pool_new(&options);
+	options.worker_capacity = 0;
+	database->watcher = pool_new(&options);
+	snprintf(database->state, sizeof(database->state), "connecting");
+	TAILQ_INSERT_TAIL(&set->list, database, link);
+	return database;
+}
+
+static enum route rule_route(const char *name)
+{
+	return strcmp(name, "sql") == 0 ? ROUTE_SQL : ROUTE_CHAT;
+}
+
+/* The user's keywords and patterns as one list of rules. */
+static struct classifier_rule *rules_of(const struct child_config *config, size_t *ret_count)
+{
+	size_t count = config->keyword_count + config->pattern_count, n = 0;
+	struct classifier_rule *rules = must_zalloc((count + 1) * sizeof(*rules));
+
+	for (size_t i = 0; i < config->keyword_count; i++) {
+		const struct child_keyword *keyword = &config->keywords[i];
+
+		rules[n++] = (struct classifier_rule){.database = keyword->database,
+		    .route = rule_route(keyword->route),
+		    .text = keyword->word,
+		    .weight = 1.0};
+	}
+	for (size_t i = 0; i < config->pattern_count; i++) {
+		const struct child_pattern *pattern = &config->patterns[i];
+
+		rules[n++] = (struct classifier_rule){.database = pattern->database,
+		    .route = rule_route(pattern->route),
+		    .text = pattern->regex,
+		    .weight = pattern->weight,
+		    .is_pattern = true};
+	}
+	*ret_count = count;
+	return rules;
+}
+
+/* A pattern that does not compile leaves the old rules in force, or none at the start. */
+static void compile_rules(
+    const struct child_config *config, const char *database, struct classifier **classifier)
+{
+	CLEAN(free) struct classifier_rule *rules = NULL;
+	struct classifier *compiled;
+	char fault[512];
+	size_t count;
+
+	rules = rules_of(config, &count);
+	compiled = classifier_new(rules, count, database, fault, sizeof(fault));
+	if (!compiled) {
+		log_error("routing.patterns can't be used, the router goes on without: %s", fault);
+		if (*classifier)
+			return;
+		compiled = classifier_new(NULL, 0, database, fault, sizeof(fault));
+	}
+	classifier_free(*classifier);
+	*classifier = compiled;
+}
+
+/* Moves it to the end, so that the list ends up in the order configured. */
+static void database_configure(
+    struct database_set *set, struct database *database, const struct child_database *from)
+{
+	TAILQ_REMOVE(&set->list, database, link);
+	TAILQ_INSERT_TAIL(&set->list, database, link);
+	database->configured = true;
+	database->limit_rows = from->limit_rows;
+	database->limit_bytes = from->limit_bytes;
+	pool_set_queue_limit(database->pool, (size_t)from->queue);
+	pool_set_size(database->pool, (unsigned)from->workers);
+	compile_rules(set->router->config, database->name, &database->classifier);
+}
+
+void databases_configure(struct database_set *set)
+{
+	const struct child_config *config = set->router->config;
+	struct database *database;
+
+	TAILQ_FOREACH(database, &set->list, link)
+	database->configured = false;
+	for (size_t i = 0; i < config->database_count; i++) {
+		const struct child_database *from = &config->databases[i];
+
+		database = databases_known(set, bytes_of_string(from->name));
+		if (!database)
+			database = database_add(set, from->name);
+		database_configure(set, database, from);
+	}
+	compile_rules(config, NULL, &set->classifier);
+}
+
+void database_take_snapshot(struct database *database, int fd)
+{
+	struct snapshot *snapshot;
+
+	if (snapshot_from_fd(fd, &snapshot) != 0) {
+		log_error("database %s: a schema came that can't be read; the old one stays",
+		    database->name);
+		return;
+	}
+	vocabulary_free(database->vocabulary);
+	snapshot_free(database->snapshot);
+	database->snapshot = snapshot;
+	database->vocabulary = vocabulary_new(snapshot);
+}
+
+static void copy(char *target, size_t size, struct bytes text)
+{
+	snprintf(target, size, "%.*s", (int)text.size, text.data ? text.data : "");
+}
+
+void database_set_state(struct database *database, struct bytes state, struct bytes reason)
+{
+	copy(database->state, sizeof(database->state), state);
+	copy(database->reason, sizeof(database->reason), reason);
+}
+
+int database_not_ready(const struct database *database, struct error *ret_error)
+{
+	error_set(ret_error, ERROR_DATABASE_UNAVAILABLE, "database \"%s\": %s", database->name,
+	    database->reason[0] ? database->reason : "its schema has not been read yet");
+	ret_error->retryable = strcmp(database->state, "refused") != 0;
+	return (int)ret_error->code;
+}

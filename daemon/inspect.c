@@ -1,0 +1,132 @@
+/*
+ * The methods that explain and answer no question: route, check, schema, ping.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/pack.h"
+#include "daemon/classify.h"
+#include "daemon/databases.h"
+#include "daemon/methods.h"
+#include "daemon/request.h"
+#include "daemon/router.h"
+#include "daemon/schema_reply.h"
+#include "text/normalise.h"
+
+enum { PROTOCOL_VERSION = 1 };
+
+static void pack_total_time(struct buffer *message, int64_t arrived_us)
+{
+	pack_string(message, "timing_us");
+	pack_map(message, 1);
+	pack_pair_int(message, "total", clock_now_us() - arrived_us);
+}
+
+int route_call(struct call *call, const void *params)
+{
+	const struct route_params *asked = params;
+	struct router *router = client_router(call->client);
+	struct database *database =
+	    databases_find(router->databases, asked->database, &call->error);
+	struct classify_options options = {.min_confidence = router->config->min_confidence};
+	struct classification result;
+	struct buffer message = BUFFER_INIT;
+
+	if (!database && asked->database.data)
+		return (int)call->error.code;
+	if (normalise_is_blank(asked->text))
+		return error_set(&call->error, ERROR_BAD_REQUEST, "\"text\" is blank");
+	classify(asked->text, database ? database->vocabulary : NULL,
+	    database ? database->classifier : router->databases->classifier, &options, &result);
+	message_pack_response_head(&message, call->msgid);
+	pack_map(&message, 4);
+	pack_pair_string(&message, "route", route_name(result.route));
+	pack_pair_float(&message, "confidence", result.confidence);
+	pack_string(&message, "reasons");
+	reply_pack_reasons(&result, NULL, &message);
+	pack_total_time(&message, call->arrived_us);
+	client_answer(call->client, &message);
+	return 0;
+}
+
+/* ---- check: the validator lives in the database workers ---- */
+
+static void checked(struct request *request, const struct job_outcome *outcome)
+{
+	struct buffer message = BUFFER_INIT;
+	struct validate_result result;
+	struct pack_counted_map map;
+	struct error error;
+
+	if (message_unpack(&validate_result_row, outcome->result, &result, &error) != 0) {
+		error_set(
+		    &error, ERROR_INTERNAL, "a database worker sent a verdict that can't be read");
+		request_fail(request, &error);
+		return;
+	}
+	message_pack_response_head(&message, request->msgid);
+	map = pack_map_begin(&message);
+	reply_splice(&message, &map, result.pairs);
+	pack_total_time(&message, request->arrived_us);
+	map.pairs++;
+	pack_map_end(&message, &map);
+	request_answer_message(request, &message);
+}
+
+int check_call(struct call *call, const void *params)
+{
+	const struct check_params *asked = params;
+	struct router *router = client_router(call->client);
+	struct validate_params job = {.sql = asked->sql};
+	struct request on_stack, *request;
+
+	request_init(&on_stack, call);
+	on_stack.database = databases_find(router->databases, asked->database, &call->error);
+	if (!on_stack.database)
+		return (int)call->error.code;
+	on_stack.deadline_ms = call->arrived_us / 1000 + DEFAULT_TIMEOUT_MS;
+	on_stack.no_cache = true; /* shares nothing: a verdict is cheap */
+	request = request_keep(&on_stack);
+	request_submit(
+	    request, request->database->pool, BYTES_NONE, MESSAGE_ID_VALIDATE, &job, checked);
+	return 0;
+}
+
+int schema_call(struct call *call, const void *params)
+{
+	const struct schema_params *asked = params;
+	struct router *router = client_router(call->client);
+	struct database *database =
+	    databases_find(router->databases, asked->database, &call->error);
+	struct buffer message = BUFFER_INIT;
+	int result;
+
+	if (!database)
+		return (int)call->error.code;
+	if (!database->snapshot)
+		return database_not_ready(database, &call->error);
+	message_pack_response_head(&message, call->msgid);
+	result = schema_reply_pack(database->snapshot, asked->table, &message, &call->error);
+	if (result != 0)
+		buffer_deinit(&message);
+	else
+		client_answer(call->client, &message);
+	return result;
+}
+
+int ping_call(struct call *call, const void *params)
+{
+	const struct child_config *config = client_router(call->client)->config;
+	struct buffer message = BUFFER_INIT;
+
+	(void)params;
+	message_pack_response_head(&message, call->msgid);
+	pack_map(&message, 4);
+	pack_pair_string(&message, "version", PACKAGE_VERSION);
+	pack_pair_int(&message, "protocol", PROTOCOL_VERSION);
+	pack_pair_string(&message, "instance", config->instance);
+	pack_pair_int(&message, "uptime_s", (clock_now_ms() - config->started_ms) / 1000);
+	client_answer(call->client, &message);
+	return 0;
+}

@@ -1,0 +1,501 @@
+#include "daemon/pool.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "shm/metrics.h"
+
+enum {
+	ATTEMPTS_MAX = 2,
+	REFUSED_KEYS = 64,
+	REFUSE_MS = 30 * 1000,
+	RETRY_AFTER_MS = 100,
+	BUCKETS = 1024, /* of the table of flights */
+};
+
+enum job_state { JOB_QUEUED, JOB_SENT };
+
+struct job {
+	TAILQ_ENTRY(job) link; /* in the queue, or in its worker's list */
+	LIST_ENTRY(job) same_hash; /* in the pool's table of flights, if it has a key */
+	struct pool *pool;
+	struct pool_worker *worker; /* JOB_SENT */
+	enum job_state state;
+	enum message_id id;
+	struct buffer key;
+	struct buffer encoded; /* the parameters; `params` points into it */
+	void *params;
+	uint32_t msgid;
+	unsigned attempts;
+	LIST_HEAD(, waiter) waiters;
+};
+
+TAILQ_HEAD(job_list, job);
+
+struct pool_worker {
+	struct pool *pool;
+	unsigned index;
+	struct channel *channel; /* NULL: dead */
+	struct job_list jobs;
+	size_t job_count;
+};
+
+/* A key that ended two workers. */
+struct refused_key {
+	uint64_t hash;
+	int64_t until_ms;
+};
+
+struct pool {
+	struct pool_options options;
+	struct pool_worker **workers;
+	unsigned worker_count, size;
+	struct job_list queue;
+	size_t queued, queue_limit;
+	LIST_HEAD(, job) flights[BUCKETS];
+	struct refused_key refused[REFUSED_KEYS];
+	unsigned refused_next;
+	uint32_t last_msgid;
+	bool closing;
+};
+
+/* FNV-1a: keys here are our own, and the table is small. */
+static uint64_t hash_of(struct bytes key)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	for (size_t i = 0; i < key.size; i++)
+		hash = (hash ^ (unsigned char)key.data[i]) * UINT64_C(1099511628211);
+	return hash;
+}
+
+struct pool *pool_new(const struct pool_options *options)
+{
+	struct pool *pool = must_zalloc(sizeof(*pool));
+
+	pool->options = *options;
+	pool->queue_limit = 64;
+	pool->size = UINT32_MAX;
+	TAILQ_INIT(&pool->queue);
+	return pool;
+}
+
+void pool_set_queue_limit(struct pool *pool, size_t limit)
+{
+	pool->queue_limit = limit;
+}
+
+/* ---- jobs ---- */
+
+static struct job *job_new(
+    struct pool *pool, struct bytes key, enum message_id id, const void *params)
+{
+	const struct message_row *row = &message_rows[id];
+	struct job *job = must_zalloc(sizeof(*job));
+	struct error error;
+
+	job->pool = pool;
+	job->id = id;
+	LIST_INIT(&job->waiters);
+	buffer_append_bytes(&job->key, key);
+	message_pack(row, params, &job->encoded);
+	job->params = must_alloc(row->size);
+	if (message_unpack(row, bytes_of_buffer(&job->encoded), job->params, &error) != 0) {
+		log_error("%s is packed against its own table: %s", row->method, error.message);
+		abort();
+	}
+	if (key.size > 0)
+		LIST_INSERT_HEAD(&pool->flights[hash_of(key) % BUCKETS], job, same_hash);
+	return job;
+}
+
+/* Nobody can join it any more. */
+static void flight_close(struct job *job)
+{
+	if (job->key.size > 0)
+		LIST_REMOVE(job, same_hash);
+	buffer_reset(&job->key);
+}
+
+static void job_free(struct job *job)
+{
+	flight_close(job);
+	buffer_deinit(&job->key);
+	buffer_deinit(&job->encoded);
+	free(job->params);
+	free(job);
+}
+
+static struct job *find_flight(struct pool *pool, struct bytes key)
+{
+	struct job *job;
+
+	if (key.size == 0)
+		return NULL;
+	LIST_FOREACH(job, &pool->flights[hash_of(key) % BUCKETS], same_hash)
+	if (bytes_equal(bytes_of_buffer(&job->key), key))
+		return job;
+	return NULL;
+}
+
+/* Out of the queue or its worker's list. */
+static void job_unlink(struct job *job)
+{
+	if (job->state == JOB_QUEUED) {
+		TAILQ_REMOVE(&job->pool->queue, job, link);
+		job->pool->queued--;
+	} else {
+		TAILQ_REMOVE(&job->worker->jobs, job, link);
+		job->worker->job_count--;
+		job->worker = NULL;
+	}
+}
+
+static void job_enqueue(struct job *job, bool first)
+{
+	job->state = JOB_QUEUED;
+	job->pool->queued++;
+	if (first)
+		TAILQ_INSERT_HEAD(&job->pool->queue, job, link);
+	else
+		TAILQ_INSERT_TAIL(&job->pool->queue, job, link);
+}
+
+/* Ends the flight. A waiter may free itself and others in its callback, so the list is emptied
+ * one by one from its head. */
+static void job_finish(struct job *job, const struct error *error, struct bytes result)
+{
+	struct waiter *waiter;
+
+	flight_close(job);
+	while ((waiter = LIST_FIRST(&job->waiters))) {
+		struct job_outcome outcome = {
+		    .error = error, .result = result, .joined = waiter->joined};
+
+		LIST_REMOVE(waiter, link);
+		waiter->job = NULL;
+		waiter->done(waiter, &outcome);
+	}
+	job_free(job);
+}
+
+static int64_t latest_deadline(const struct job *job)
+{
+	const struct waiter *waiter;
+	int64_t latest = 0;
+
+	LIST_FOREACH(waiter, &job->waiters, link)
+	if (waiter->deadline_ms > latest)
+		latest = waiter->deadline_ms;
+	return latest;
+}
+
+/* A flight lives as long as its most patient waiter. */
+static void set_timeout(struct job *job)
+{
+	int64_t left_ms = latest_deadline(job) - clock_now_ms();
+
+	if (left_ms < 1)
+		left_ms = 1;
+	if (left_ms > LIMIT_TIMEOUT_MS)
+		left_ms = LIMIT_TIMEOUT_MS;
+	if (job->id == MESSAGE_ID_EXECUTE)
+		((struct execute_params *)job->params)->timeout_ms = left_ms;
+	else if (job->id == MESSAGE_ID_GENERATE)
+		((struct generate_params *)job->params)->timeout_ms = left_ms;
+}
+
+static void job_send(struct job *job, struct pool_worker *worker)
+{
+	struct buffer message = BUFFER_INIT;
+
+	job->state = JOB_SENT;
+	job->worker = worker;
+	job->msgid = ++job->pool->last_msgid;
+	TAILQ_INSERT_TAIL(&worker->jobs, job, link);
+	worker->job_count++;
+	set_timeout(job);
+	message_pack_request(&message, job->msgid, job->id, job->params);
+	channel_send_buffer(worker->channel, &message);
+}
+
+/* The worker with the least to do that takes one more; NULL: none. */
+static struct pool_worker *free_worker(struct pool *pool)
+{
+	struct pool_worker *best = NULL;
+
+	for (unsigned i = 0; i < pool->worker_count && i < pool->size; i++) {
+		struct pool_worker *worker = pool->workers[i];
+
+		if (worker->channel && worker->job_count < pool->options.worker_capacity &&
+		    (!best || worker->job_count < best->job_count))
+			best = worker;
+	}
+	return best;
+}
+
+static void dispatch(struct pool *pool)
+{
+	struct pool_worker *worker;
+	struct job *job;
+
+	while (
+	    !pool->closing && (job = TAILQ_FIRST(&pool->queue)) && (worker = free_worker(pool))) {
+		job_unlink(job);
+		job_send(job, worker);
+	}
+}
+
+/* ---- refused keys ---- */
+
+static void refuse_key(struct pool *pool, struct bytes key)
+{
+	struct refused_key *slot = &pool->refused[pool->refused_next++ % REFUSED_KEYS];
+
+	if (key.size > 0)
+		*slot = (struct refused_key){hash_of(key), clock_now_ms() + REFUSE_MS};
+}
+
+static bool key_is_refused(const struct pool *pool, struct bytes key)
+{
+	uint64_t hash = hash_of(key);
+	int64_t now_ms = clock_now_ms();
+
+	for (unsigned i = 0; i < REFUSED_KEYS; i++)
+		if (pool->refused[i].hash == hash && pool->refused[i].until_ms > now_ms)
+			return key.size > 0;
+	return false;
+}
+
+static int crashed_error(const struct pool *pool, struct error *error)
+{
+	return error_set(error, ERROR_WORKER_CRASHED,
+	    "this request ended two %s workers; it is refused for %d s", pool->options.name,
+	    REFUSE_MS / 1000);
+}
+
+/* ---- workers ---- */
+
+static struct job *find_sent(struct pool_worker *worker, uint32_t msgid)
+{
+	struct job *job;
+
+	TAILQ_FOREACH(job, &worker->jobs, link)
+	if (job->msgid == msgid)
+		return job;
+	return NULL;
+}
+
+/* A late joiner may have more time than the job was sent with: then it runs again for it. */
+static bool should_run_again(const struct job *job, const struct error *error)
+{
+	return error && error->code == ERROR_TIMEOUT && job->attempts < ATTEMPTS_MAX &&
+	       latest_deadline(job) > clock_now_ms() + 10;
+}
+
+static void take_response(struct pool_worker *worker, const struct rpc_message *message)
+{
+	struct pool *pool = worker->pool;
+	struct job *job = find_sent(worker, message->msgid);
+	struct error error = ERROR_INIT;
+	bool failed = message->error.data != NULL;
+
+	if (!job)
+		return;
+	job_unlink(job);
+	if (failed && message_unpack_error(message->error, &error) != 0)
+		error_set(&error, ERROR_INTERNAL, "a %s worker sent an error that can't be read",
+		    pool->options.name);
+	if (failed && should_run_again(job, &error)) {
+		job->attempts++;
+		job_enqueue(job, true);
+	} else {
+		job_finish(job, failed ? &error : NULL, failed ? BYTES_NONE : message->result);
+	}
+	dispatch(pool);
+}
+
+static void on_message(struct channel *channel, void *owner, struct rpc_message *message)
+{
+	struct pool_worker *worker = owner;
+
+	(void)channel;
+	if (message->type == RPC_RESPONSE && message->has_msgid)
+		take_response(worker, message);
+	else if (message->type == RPC_NOTIFICATION)
+		worker->pool->options.notified(worker->pool->options.owner, message);
+}
+
+/* Jobs of a dead worker go to the head of the queue, or end if they were tried enough. */
+static void give_back_jobs(struct pool_worker *worker)
+{
+	struct pool *pool = worker->pool;
+	struct error error;
+	struct job *job;
+
+	while ((job = TAILQ_LAST(&worker->jobs, job_list))) {
+		job_unlink(job);
+		if (!LIST_EMPTY(&job->waiters) && ++job->attempts < ATTEMPTS_MAX) {
+			metrics_add(pool->options.metrics, METRIC_RETRIES, 1);
+			job_enqueue(job, true);
+			continue;
+		}
+		crashed_error(pool, &error);
+		refuse_key(pool, bytes_of_buffer(&job->key));
+		job_finish(job, &error, BYTES_NONE);
+	}
+}
+
+static void worker_lost(struct pool_worker *worker)
+{
+	channel_free(worker->channel);
+	worker->channel = NULL;
+	give_back_jobs(worker);
+	dispatch(worker->pool);
+}
+
+static void on_ended(struct channel *channel, void *owner, enum channel_end why)
+{
+	struct pool_worker *worker = owner;
+
+	(void)channel;
+	if (why == CHANNEL_BAD_MESSAGE)
+		log_error("%s worker %u sent what is no message; its channel is closed",
+		    worker->pool->options.name, worker->index);
+	worker_lost(worker);
+}
+
+static const struct channel_ops worker_ops = {.message = on_message, .ended = on_ended};
+
+static struct pool_worker *worker_at(struct pool *pool, unsigned index)
+{
+	while (pool->worker_count <= index) {
+		struct pool_worker *worker = must_zalloc(sizeof(*worker));
+
+		worker->pool = pool;
+		worker->index = pool->worker_count;
+		TAILQ_INIT(&worker->jobs);
+		pool->workers =
+		    must_realloc(pool->workers, (pool->worker_count + 1) * sizeof(*pool->workers));
+		pool->workers[pool->worker_count++] = worker;
+	}
+	return pool->workers[index];
+}
+
+void pool_attach(struct pool *pool, unsigned index, int fd)
+{
+	const struct channel_options options = {
+	    .trust = CHANNEL_SIBLING,
+	    .message_limit = LIMIT_SIBLING_MESSAGE_BYTES,
+	    .peer = pool->options.name,
+	};
+	struct pool_worker *worker = worker_at(pool, index);
+
+	if (worker->channel)
+		worker_lost(worker);
+	worker->channel = channel_new(pool->options.base, fd, &options, &worker_ops, worker);
+	dispatch(pool);
+}
+
+void pool_set_size(struct pool *pool, unsigned count)
+{
+	pool->size = count;
+	dispatch(pool);
+}
+
+/* ---- waiting ---- */
+
+static int join(struct job *job, struct waiter *waiter)
+{
+	waiter->joined = true;
+	waiter->job = job;
+	LIST_INSERT_HEAD(&job->waiters, waiter, link);
+	metrics_add(job->pool->options.metrics, METRIC_FLIGHTS_JOINED, 1);
+	return 0;
+}
+
+int pool_submit(struct pool *pool, struct bytes key, enum message_id id, const void *params,
+    struct waiter *waiter, int64_t deadline_ms, struct error *ret_error)
+{
+	struct job *job = find_flight(pool, key);
+
+	waiter->deadline_ms = deadline_ms;
+	if (job)
+		return join(job, waiter);
+	if (key_is_refused(pool, key))
+		return crashed_error(pool, ret_error);
+	if (pool->queued >= pool->queue_limit && !free_worker(pool)) {
+		metrics_add(pool->options.metrics, METRIC_OVERLOADS, 1);
+		error_set(ret_error, ERROR_OVERLOADED,
+		    "%zu requests wait for a %s worker; try again later", pool->queued,
+		    pool->options.name);
+		ret_error->retry_after_ms = RETRY_AFTER_MS;
+		return (int)ret_error->code;
+	}
+	job = job_new(pool, key, id, params);
+	waiter->joined = false;
+	waiter->job = job;
+	LIST_INSERT_HEAD(&job->waiters, waiter, link);
+	job_enqueue(job, false);
+	dispatch(pool);
+	return 0;
+}
+
+void pool_leave(struct waiter *waiter)
+{
+	CLEAN(buffer) struct buffer message = BUFFER_INIT;
+	struct job *job = waiter->job;
+
+	if (!job)
+		return;
+	LIST_REMOVE(waiter, link);
+	waiter->job = NULL;
+	if (!LIST_EMPTY(&job->waiters))
+		return;
+	if (job->state == JOB_QUEUED) {
+		job_unlink(job);
+		job_free(job);
+		return;
+	}
+	/* Its worker is busy until it has answered; only then can it get another job. */
+	flight_close(job);
+	message_pack_cancel(&message, job->msgid);
+	channel_send(job->worker->channel, bytes_of_buffer(&message));
+}
+
+size_t pool_in_flight(const struct pool *pool, unsigned index)
+{
+	return index < pool->worker_count ? pool->workers[index]->job_count : 0;
+}
+
+size_t pool_queued(const struct pool *pool)
+{
+	return pool->queued;
+}
+
+void pool_free(struct pool *pool)
+{
+	struct error error;
+	struct job *job;
+
+	if (!pool)
+		return;
+	pool->closing = true;
+	error_set(&error, ERROR_SHUTTING_DOWN, "OptimaX is stopping");
+	for (unsigned i = 0; i < pool->worker_count; i++) {
+		while ((job = TAILQ_FIRST(&pool->workers[i]->jobs))) {
+			job_unlink(job);
+			job_finish(job, &error, BYTES_NONE);
+		}
+		channel_free(pool->workers[i]->channel);
+		free(pool->workers[i]);
+	}
+	while ((job = TAILQ_FIRST(&pool->queue))) {
+		job_unlink(job);
+		job_finish(job, &error, BYTES_NONE);
+	}
+	free(pool->workers);
+	free(pool);
+}

@@ -1,0 +1,53 @@
+/*
+ * Replies to ask and sql: the envelope and the router's own fields are written, everything else
+ * is copied as encoded pairs. Rows are never unpacked.
+ */
+#pragma once
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/bytes.h"
+#include "daemon/classify.h"
+
+enum reply_time {
+	TIME_TOTAL,
+	TIME_LOOKUP,
+	TIME_ROUTE,
+	TIME_GENERATE,
+	TIME_VALIDATE,
+	TIME_EXECUTE,
+	TIME_COUNT
+};
+
+/* What a reply says; views belong to whoever fills it. */
+struct reply {
+	uint32_t msgid;
+	const char *route; /* "sql" or "chat" */
+	const char *via; /* "cache", "client", "heuristic" or "model" */
+	bool cached;
+	int64_t age_ms; /* where cached */
+	double confidence; /* where via is heuristic or model; else NaN */
+	int64_t time_us[TIME_COUNT]; /* -1: did not take place */
+	struct bytes database, sql, provider; /* absent: left out */
+	struct bytes text; /* a chat reply's */
+	struct bytes pairs; /* a data reply's: encoded map of columns, rows, row_count, truncated */
+	bool explain;
+	const char *not_cached; /* why not stored; NULL: it was, or it came from the cache */
+	const struct classification *classification; /* with explain; NULL: none was made */
+	bool stream; /* rows travel in delta notifications before the response */
+};
+
+#define REPLY_INIT ((struct reply){.confidence = (double)NAN, .time_us = {-1, -1, -1, -1, -1, -1}})
+
+/* Appends the response, and for stream the notifications before it. */
+void reply_pack(const struct reply *reply, struct buffer *message);
+
+/* Appends a list of reasons, also for the method route. */
+void reply_pack_reasons(
+    const struct classification *classification, const char *not_cached, struct buffer *message);
+
+/* Appends another encoded map's pairs as bytes, and counts them. */
+struct pack_counted_map;
+void reply_splice(struct buffer *message, struct pack_counted_map *map, struct bytes encoded_map);
