@@ -86,7 +86,7 @@ void *snapshot_alloc(struct snapshot *snapshot, size_t size); /* zeroed */
 const char *snapshot_string(struct snapshot *snapshot, const char *data, size_t size);
 void snapshot_free(struct snapshot *snapshot);
 
-/* Appends the MessagePack encoding and sets version from it. */
+/* Sorts tables and lists, appends the MessagePack encoding and sets version from it. */
 void snapshot_encode(struct snapshot *snapshot, struct buffer *ret_encoded);
 /* 0, or -EBADMSG where the bytes are not a snapshot; ret_snapshot is for snapshot_free. */
 int snapshot_decode(struct bytes encoded, struct snapshot **ret_snapshot);

@@ -1,0 +1,184 @@
+#include "text/snapshot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* One block of an arena; the newest is the one that is being filled. */
+struct arena_block {
+	struct arena_block *next;
+	size_t used, capacity;
+	max_align_t memory[];
+};
+
+enum { ARENA_BLOCK_BYTES = 64 * 1024 };
+
+/* 10,000 tables of 20 columns are about 10 MiB. */
+static const size_t SNAPSHOT_BYTES_MAX = 64 << 20;
+
+/* Without these whoever sent the descriptor could change or cut the bytes while we read. */
+enum { SEALS_NEEDED = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK };
+
+struct snapshot *snapshot_new(const char *database)
+{
+	struct snapshot *snapshot = must_zalloc(sizeof(*snapshot));
+
+	snapshot->database = snapshot_string(snapshot, database, strlen(database));
+	return snapshot;
+}
+
+static struct arena_block *arena_grow(struct snapshot *snapshot, size_t size)
+{
+	size_t capacity = size > ARENA_BLOCK_BYTES ? size : ARENA_BLOCK_BYTES;
+	struct arena_block *block = must_zalloc(sizeof(*block) + capacity);
+
+	block->next = snapshot->arena;
+	block->capacity = capacity;
+	snapshot->arena = block;
+	return block;
+}
+
+void *snapshot_alloc(struct snapshot *snapshot, size_t size)
+{
+	const size_t align = alignof(max_align_t);
+	struct arena_block *block = snapshot->arena;
+	char *memory;
+
+	size = (size + align - 1) / align * align;
+	if (!block || block->capacity - block->used < size)
+		block = arena_grow(snapshot, size);
+	memory = (char *)block->memory + block->used;
+	block->used += size;
+	return memory;
+}
+
+const char *snapshot_string(struct snapshot *snapshot, const char *data, size_t size)
+{
+	char *copy = snapshot_alloc(snapshot, size + 1);
+
+	if (size)
+		memcpy(copy, data, size);
+	return copy;
+}
+
+void snapshot_free(struct snapshot *snapshot)
+{
+	struct arena_block *next;
+
+	if (!snapshot)
+		return;
+	for (struct arena_block *block = snapshot->arena; block; block = next) {
+		next = block->next;
+		free(block);
+	}
+	free(snapshot);
+}
+
+static int write_all(int fd, struct bytes bytes)
+{
+	while (bytes.size) {
+		ssize_t written = write(fd, bytes.data, bytes.size);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return -errno;
+		bytes.data += written;
+		bytes.size -= (size_t)written;
+	}
+	return 0;
+}
+
+int snapshot_to_fd(struct bytes encoded, int *ret_fd)
+{
+	CLEAN(fd) int fd = memfd_create("optimax-schema", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = write_all(fd, encoded);
+	if (r < 0)
+		return r;
+	if (fcntl(fd, F_ADD_SEALS, SEALS_NEEDED | F_SEAL_SEAL) < 0)
+		return -errno;
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+int snapshot_from_fd(int fd, struct snapshot **ret_snapshot)
+{
+	struct stat status;
+	void *mapped;
+	size_t size;
+	int seals, r;
+
+	seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0 && errno != EINVAL) /* EINVAL: a file that can have no seals */
+		return -errno;
+	if (seals < 0 || (seals & SEALS_NEEDED) != SEALS_NEEDED)
+		return -EBADMSG;
+	if (fstat(fd, &status) < 0)
+		return -errno;
+	if (status.st_size <= 0 || (uintmax_t)status.st_size > SNAPSHOT_BYTES_MAX)
+		return -EBADMSG;
+	size = (size_t)status.st_size;
+	mapped = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (mapped == MAP_FAILED)
+		return -errno;
+	r = snapshot_decode(bytes_of(mapped, size), ret_snapshot);
+	munmap(mapped, size);
+	return r;
+}
+
+struct table_name {
+	const char *schema, *name;
+};
+
+static int table_compare_name(const void *key, const void *member)
+{
+	const struct table_name *wanted = key;
+	const struct snapshot_table *table = member;
+	int order = strcmp(wanted->schema, table->schema);
+
+	return order ? order : strcmp(wanted->name, table->name);
+}
+
+static const struct snapshot_table *find_in_schema(
+    const struct snapshot *snapshot, const char *schema, const char *name)
+{
+	struct table_name wanted = {schema, name};
+
+	if (!snapshot->table_count)
+		return NULL;
+	return bsearch(&wanted, snapshot->tables, snapshot->table_count, sizeof(*snapshot->tables),
+	    table_compare_name);
+}
+
+const struct snapshot_table *snapshot_find_table(
+    const struct snapshot *snapshot, const char *schema, const char *name)
+{
+	const struct snapshot_table *table;
+
+	if (schema)
+		return find_in_schema(snapshot, schema, name);
+	for (size_t i = 0; i < snapshot->schema_count; i++) {
+		table = find_in_schema(snapshot, snapshot->schemas[i], name);
+		if (table)
+			return table;
+	}
+	return NULL;
+}
+
+int snapshot_find_column(const struct snapshot_table *table, const char *name)
+{
+	for (size_t i = 0; i < table->column_count; i++)
+		if (strcmp(table->columns[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
