@@ -25,7 +25,7 @@ struct verdict_relation {
 
 struct verdict {
 	enum check_code code; /* CHECK_ALLOW: it may run */
-	char reason[512];     /* names the thing, its place, and what to do instead */
+	char reason[512]; /* names the thing, its place, and what to do instead */
 	size_t relation_count;
 	struct verdict_relation *relations; /* sorted, each once; what the text reads */
 	bool reads_catalog; /* pg_catalog or information_schema: not cached */

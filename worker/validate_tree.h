@@ -1,0 +1,57 @@
+/*
+ * The walk over a statement's parse tree (libpg_query's JSON): every node and field is one of
+ * allowed_nodes.def, or the statement is refused. Names are looked up by validate_names.c,
+ * the layers before the tree are validate.c's. One walk serves one statement.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "text/snapshot.h"
+#include "worker/validate.h"
+
+enum {
+	/* A chain of this many operators, or levels of nesting; a server's own stack takes more. */
+	TREE_DEPTH_MAX = 500,
+	/* "a AS(SELECT)," is 13 bytes of a statement's 8192 */
+	TREE_WITH_NAMES_MAX = 640,
+};
+
+struct validation {
+	struct bytes sql;
+	const struct snapshot *snapshot; /* NULL: none */
+	struct verdict *verdict;
+	long location; /* byte offset of the innermost node that has one */
+	unsigned depth;
+	/* Names that WITH gives, innermost last; a SELECT takes its own away when it ends. */
+	const char *with_names[TREE_WITH_NAMES_MAX];
+	size_t with_count;
+	/* What is read, as found; the strings are the tree's, the snapshot's or static. */
+	struct verdict_relation *relations;
+	size_t relation_count, relation_capacity;
+};
+
+/* All below return false once the verdict is a refusal. */
+bool tree_walk(struct validation *validation, json_t *wrapped);
+
+/* Refuses, for good; returns false, for `return`. */
+bool validation_refuse(struct validation *validation, enum check_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The code point, from 1, at which the present node starts. */
+size_t validation_place(const struct validation *validation);
+/* Keeps the first reason. */
+void validation_not_cacheable(struct validation *validation, const char *reason);
+
+bool name_check_function(
+    struct validation *validation, const char *schema, const char *name, size_t argument_count);
+/* The value's field or, where it has none of that name, a function of it: (x).name. */
+bool name_check_attribute(struct validation *validation, const char *name);
+bool name_check_operator(struct validation *validation, const char *schema, const char *name);
+/* An operator that the syntax implies: only whether something outside pg_catalog may be meant. */
+bool name_check_implied_operator(struct validation *validation, const char *name);
+bool name_check_type(struct validation *validation, const char *schema, const char *name);
+bool name_check_relation(struct validation *validation, const char *schema, const char *name);
+/* Whether a function outside pg_catalog has the name. */
+bool name_is_foreign_function(const struct validation *validation, const char *name);
