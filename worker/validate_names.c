@@ -61,7 +61,7 @@ static bool is_listed(const char *const *names, size_t count, const char *name)
 	return false;
 }
 
-bool name_is_foreign_function(const struct validation *validation, const char *name)
+static bool is_foreign_function(const struct validation *validation, const char *name)
 {
 	const struct snapshot *snapshot = validation->snapshot;
 
@@ -80,6 +80,11 @@ static bool is_foreign_cast(const struct validation *validation, const char *nam
 	const struct snapshot *snapshot = validation->snapshot;
 
 	return snapshot && is_listed(snapshot->cast_types, snapshot->cast_type_count, name);
+}
+
+bool name_is_foreign_call(const struct validation *validation, const char *name)
+{
+	return is_foreign_function(validation, name) || is_foreign_cast(validation, name);
 }
 
 static const struct allowed_function *function_find(const char *name)
@@ -125,8 +130,7 @@ bool name_check_function(
 		    "that only computes",
 		    name, place);
 	/* name(x) may be a cast to the type of that name. */
-	if (!schema && (name_is_foreign_function(validation, name) ||
-	                   (cast_find(name) && is_foreign_cast(validation, name))))
+	if (!schema && name_is_foreign_call(validation, name))
 		return validation_refuse(validation, CHECK_FUNCTION,
 		    "function \"%s\" at character %zu may be one that this database defines "
 		    "itself; write pg_catalog.%s for PostgreSQL's own",
@@ -154,7 +158,7 @@ static bool is_output_name(const char *name)
 bool name_check_attribute(struct validation *validation, const char *name)
 {
 	const struct allowed_function *function = function_find(name);
-	bool foreign = name_is_foreign_function(validation, name);
+	bool foreign = name_is_foreign_call(validation, name);
 
 	if (!foreign && function) {
 		note_purity(validation, function->purity, 1);

@@ -159,7 +159,7 @@ static bool check_sample(struct validation *validation, const json_t *node)
 		return refuse_name(validation, CHECK_FUNCTION, "the sampling method");
 	if ((strcmp(name, "system") != 0 && strcmp(name, "bernoulli") != 0) ||
 	    (schema && strcmp(schema, "pg_catalog") != 0) ||
-	    (!schema && name_is_foreign_function(validation, name)))
+	    (!schema && name_is_foreign_call(validation, name)))
 		return validation_refuse(validation, CHECK_FUNCTION,
 		    "sampling method \"%s\" at character %zu is not allowed; use BERNOULLI or "
 		    "SYSTEM",
@@ -214,7 +214,7 @@ static bool check_column(struct validation *validation, const json_t *node)
 	size_t count = json_array_size(fields);
 	const char *name = count > 1 ? string_of(json_array_get(fields, count - 1)) : NULL;
 
-	if (!name || !name_is_foreign_function(validation, name))
+	if (!name || !name_is_foreign_call(validation, name))
 		return true;
 	return validation_refuse(validation, CHECK_FUNCTION,
 	    "\"%s\" at character %zu may call a function of that name which this database defines; "
@@ -401,6 +401,15 @@ static bool refuse_field(struct validation *validation, const char *type, const 
 	    validation_place(validation), field, type);
 }
 
+/* Nodes without a place of their own (-1, or none) are said to be where the outer one is. */
+static void move_to(struct validation *validation, const json_t *node)
+{
+	const json_t *location = json_object_get(node, "location");
+
+	if (json_is_integer(location) && json_integer_value(location) >= 0)
+		validation->location = (long)json_integer_value(location);
+}
+
 bool tree_walk(struct validation *validation, json_t *wrapped)
 {
 	void *member = json_object_iter(wrapped);
@@ -409,8 +418,10 @@ bool tree_walk(struct validation *validation, json_t *wrapped)
 	if (!json_is_object(wrapped) || json_object_size(wrapped) != 1)
 		return refuse_node(validation, "unknown");
 	type = node_type_find(json_object_iter_key(member));
-	if (!type)
+	if (!type) {
+		move_to(validation, json_object_iter_value(member));
 		return refuse_node(validation, json_object_iter_key(member));
+	}
 	return walk_node(validation, type, json_object_iter_value(member));
 }
 
@@ -470,7 +481,6 @@ static bool walk_fields(struct validation *validation, const struct node_type *t
 
 static bool walk_node(struct validation *validation, const struct node_type *type, json_t *node)
 {
-	const json_t *location = json_object_get(node, "location");
 	long outer_location = validation->location;
 	size_t outer_with_count = validation->with_count;
 	bool passed;
@@ -482,8 +492,7 @@ static bool walk_node(struct validation *validation, const struct node_type *typ
 		    "the statement is nested too deeply at character %zu; at most %d levels are "
 		    "allowed: shorten the chain or split it",
 		    validation_place(validation), TREE_DEPTH_MAX);
-	if (json_is_integer(location) && json_integer_value(location) >= 0)
-		validation->location = (long)json_integer_value(location);
+	move_to(validation, node);
 	validation->depth++;
 	passed = type->check(validation, node);
 	/* check_with has walked its queries itself, each with the names that it may see. */

@@ -53,5 +53,5 @@ bool name_check_operator(struct validation *validation, const char *schema, cons
 bool name_check_implied_operator(struct validation *validation, const char *name);
 bool name_check_type(struct validation *validation, const char *schema, const char *name);
 bool name_check_relation(struct validation *validation, const char *schema, const char *name);
-/* Whether a function outside pg_catalog has the name. */
-bool name_is_foreign_function(const struct validation *validation, const char *name);
+/* Whether the name, called, may be a function or a cast outside pg_catalog. */
+bool name_is_foreign_call(const struct validation *validation, const char *name);
