@@ -5,3 +5,12 @@ noinst_LIBRARIES += libsnapshot.a
 libsnapshot_a_SOURCES = text/snapshot.c text/snapshot_codec.c text/snapshot.h
 libsnapshot_a_CFLAGS = $(AM_CFLAGS) $(XXHASH_CFLAGS)
 SNAPSHOT_LIBS = libsnapshot.a $(COMMON_LIBS) $(XXHASH_LIBS)
+noinst_LIBRARIES += libtext.a
+libtext_a_SOURCES = \
+	text/abbreviations.def \
+	text/compose.c text/compose.h \
+	text/identifier.c text/identifier.h \
+	text/normalise.c text/normalise.h \
+	text/tokens.c text/tokens.h
+libtext_a_CFLAGS = $(AM_CFLAGS) $(UTF8PROC_CFLAGS) $(XXHASH_CFLAGS)
+TEXT_LIBS = libtext.a $(UTF8PROC_LIBS) $(STEMMER_LIBS) $(XXHASH_LIBS)
