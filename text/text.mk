@@ -7,10 +7,14 @@ libsnapshot_a_CFLAGS = $(AM_CFLAGS) $(XXHASH_CFLAGS)
 SNAPSHOT_LIBS = libsnapshot.a $(COMMON_LIBS) $(XXHASH_LIBS)
 noinst_LIBRARIES += libtext.a
 libtext_a_SOURCES = \
-	text/abbreviations.def \
+	text/abbreviations.def text/sql_shape_words.def text/stop_words.def \
 	text/compose.c text/compose.h \
 	text/identifier.c text/identifier.h \
 	text/normalise.c text/normalise.h \
-	text/tokens.c text/tokens.h
+	text/sql_pieces.c text/sql_pieces.h \
+	text/sql_shape.c text/sql_shape.h \
+	text/stop_words.c text/stop_words.h \
+	text/tokens.c text/tokens.h \
+	text/vocabulary.c text/vocabulary.h
 libtext_a_CFLAGS = $(AM_CFLAGS) $(UTF8PROC_CFLAGS) $(XXHASH_CFLAGS)
-TEXT_LIBS = libtext.a $(UTF8PROC_LIBS) $(STEMMER_LIBS) $(XXHASH_LIBS)
+TEXT_LIBS = libtext.a $(UTF8PROC_LIBS) $(STEMMER_LIBS) $(XXHASH_LIBS) -lm

@@ -12,21 +12,21 @@
 #include "text/snapshot.h"
 
 enum vocabulary_kind {
-	VOCABULARY_TABLE,   /* a word of a table's name */
-	VOCABULARY_COLUMN,  /* a word of a column's name */
-	VOCABULARY_LABEL,   /* a word of an enum label */
-	VOCABULARY_VALUE,   /* a word of a sampled value */
+	VOCABULARY_TABLE, /* a word of a table's name */
+	VOCABULARY_COLUMN, /* a word of a column's name */
+	VOCABULARY_LABEL, /* a word of an enum label */
+	VOCABULARY_VALUE, /* a word of a sampled value */
 	VOCABULARY_COMMENT, /* a word of a comment on a table or column */
 };
 
 struct vocabulary_entry {
 	enum vocabulary_kind kind;
-	uint32_t table;	 /* index into the snapshot's tables */
-	int32_t column;	 /* index into its columns; -1: the table itself */
-	uint16_t label;	 /* which label or sample */
-	uint8_t word;	 /* which word of the name, from 0 */
-	uint8_t words;	 /* how many words the name has */
-	float weight;	 /* 0 to 1: rarer words weigh more */
+	uint32_t table; /* index into the snapshot's tables */
+	int32_t column; /* index into its columns; -1: the table itself */
+	uint16_t label; /* which label or sample */
+	uint8_t word; /* which word of the name, from 0 */
+	uint8_t words; /* how many words the name has */
+	float weight; /* 0 to 1: rarer words weigh more */
 };
 
 struct vocabulary;

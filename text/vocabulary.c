@@ -1,0 +1,344 @@
+#include "text/vocabulary.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <utf8proc.h>
+#include <xxhash.h>
+
+#include "text/identifier.h"
+#include "text/stop_words.h"
+#include "text/tokens.h"
+
+/*
+ * The limits hold the memory: 1 M entries are 44 MiB while they are sorted, 20 MiB after. Kinds
+ * are read one after the other, names first, so that what is left out is the least.
+ */
+enum {
+	ENTRIES_MAX = 1 << 20,
+	STEMS_MAX = 1 << 18,
+	COMMENT_WORDS_MAX = 24,
+	VALUE_WORDS_MAX = 8,
+	WORD_BYTES_MAX = 64,
+	FIRST_SLOTS = 1024,
+	NO_STEM = UINT32_MAX,
+};
+
+/* How much a word says by the place where it stands, before its rarity. */
+static const float kind_weights[] = {
+    [VOCABULARY_TABLE] = 1.0f,
+    [VOCABULARY_COLUMN] = 0.8f,
+    [VOCABULARY_LABEL] = 0.8f,
+    [VOCABULARY_VALUE] = 0.7f,
+    [VOCABULARY_COMMENT] = 0.4f,
+};
+
+struct stem {
+	uint32_t text; /* offset in texts */
+	uint32_t first; /* its entries, once they are in order */
+	uint32_t count;
+};
+
+struct vocabulary {
+	const struct snapshot *snapshot;
+	struct buffer texts; /* the stems, each with its NUL */
+	struct stem *stems;
+	uint32_t stem_count, stem_capacity;
+	uint32_t *slots; /* open addressing: index into stems, or NO_STEM */
+	uint32_t slot_count; /* a power of two, at least twice stem_count */
+	struct vocabulary_entry *entries;
+	uint32_t entry_count;
+};
+
+/* What is there only while a vocabulary is built. */
+struct building {
+	struct vocabulary *vocabulary;
+	uint32_t *stem_of_entry;
+	uint32_t capacity;
+	struct buffer stem;
+};
+
+static const char *stem_text(const struct vocabulary *vocabulary, uint32_t index)
+{
+	return vocabulary->texts.data + vocabulary->stems[index].text;
+}
+
+/* The slot that holds the stem, or the empty one where it belongs. */
+static uint32_t *find_slot(const struct vocabulary *vocabulary, const char *stem, size_t size)
+{
+	uint32_t mask = vocabulary->slot_count - 1;
+	uint32_t at = (uint32_t)XXH3_64bits(stem, size) & mask;
+
+	for (;; at = (at + 1) & mask) {
+		uint32_t index = vocabulary->slots[at];
+
+		if (index == NO_STEM || strcmp(stem_text(vocabulary, index), stem) == 0)
+			return &vocabulary->slots[at];
+	}
+}
+
+static void make_slots(struct vocabulary *vocabulary, uint32_t count)
+{
+	free(vocabulary->slots);
+	vocabulary->slots = must_alloc(count * sizeof(*vocabulary->slots));
+	memset(vocabulary->slots, 0xff, count * sizeof(*vocabulary->slots));
+	vocabulary->slot_count = count;
+	for (uint32_t i = 0; i < vocabulary->stem_count; i++) {
+		const char *text = stem_text(vocabulary, i);
+
+		*find_slot(vocabulary, text, strlen(text)) = i;
+	}
+}
+
+static uint32_t intern(struct vocabulary *vocabulary, const char *stem, size_t size)
+{
+	uint32_t *slot = find_slot(vocabulary, stem, size);
+
+	if (*slot != NO_STEM || vocabulary->stem_count == STEMS_MAX)
+		return *slot;
+	if (vocabulary->stem_count == vocabulary->stem_capacity) {
+		vocabulary->stem_capacity = vocabulary->stem_capacity * 2 + 256;
+		vocabulary->stems = must_realloc(
+		    vocabulary->stems, vocabulary->stem_capacity * sizeof(*vocabulary->stems));
+	}
+	vocabulary->stems[vocabulary->stem_count] =
+	    (struct stem){.text = (uint32_t)vocabulary->texts.size};
+	buffer_append(&vocabulary->texts, stem, size + 1);
+	*slot = vocabulary->stem_count++;
+	if (vocabulary->stem_count * 2 > vocabulary->slot_count)
+		make_slots(vocabulary, vocabulary->slot_count * 2);
+	return vocabulary->stem_count - 1;
+}
+
+static void add_entry(struct building *building, struct bytes word, struct vocabulary_entry entry)
+{
+	struct vocabulary *vocabulary = building->vocabulary;
+	uint32_t stem;
+
+	if (word.size == 0 || word.size > WORD_BYTES_MAX || vocabulary->entry_count == ENTRIES_MAX)
+		return;
+	token_stem(word, &building->stem);
+	stem = intern(vocabulary, buffer_string(&building->stem), building->stem.size);
+	if (stem == NO_STEM)
+		return;
+	if (vocabulary->entry_count == building->capacity) {
+		building->capacity = building->capacity * 2 + 256;
+		vocabulary->entries = must_realloc(
+		    vocabulary->entries, building->capacity * sizeof(*vocabulary->entries));
+		building->stem_of_entry = must_realloc(
+		    building->stem_of_entry, building->capacity * sizeof(*building->stem_of_entry));
+	}
+	building->stem_of_entry[vocabulary->entry_count] = stem;
+	vocabulary->entries[vocabulary->entry_count++] = entry;
+	vocabulary->stems[stem].count++;
+}
+
+static bool has_letter(struct bytes word)
+{
+	for (size_t i = 0; i < word.size; i++)
+		if ((word.data[i] | 0x20) >= 'a' || (unsigned char)word.data[i] >= 0x80)
+			return true;
+	return false;
+}
+
+/* "first name" counts for fname with both of its words. */
+static void add_expanded(
+    struct building *building, const char *expanded, struct vocabulary_entry entry)
+{
+	while (*expanded) {
+		size_t size = strcspn(expanded, " ");
+
+		add_entry(building, bytes_of(expanded, size), entry);
+		expanded += size + (expanded[size] == ' ');
+	}
+}
+
+static void add_name(struct building *building, const char *name, struct vocabulary_entry entry)
+{
+	struct bytes words[IDENTIFIER_WORDS_MAX];
+	size_t count = identifier_split(bytes_of_string(name), words);
+
+	entry.words = (uint8_t)count;
+	for (size_t i = 0; i < count; i++) {
+		const char *expanded = identifier_expand(words[i]);
+
+		entry.word = (uint8_t)i;
+		if (!has_letter(words[i]))
+			continue;
+		add_entry(building, words[i], entry);
+		if (expanded)
+			add_expanded(building, expanded, entry);
+	}
+}
+
+static bool has_content(const struct token *token)
+{
+	return token->kind == TOKEN_WORD && stop_word_find(token->folded) == STOP_WORD_NONE;
+}
+
+/* The words of a comment, a label or a value: whole tokens, and the parts of joined ones. */
+static void add_text(
+    struct building *building, const char *text, size_t max_words, struct vocabulary_entry entry)
+{
+	struct tokens tokens;
+
+	tokens_split(bytes_of_string(text), max_words, &tokens);
+	entry.words = (uint8_t)tokens.count;
+	for (size_t i = 0; i < tokens.count; i++) {
+		struct bytes parts[IDENTIFIER_WORDS_MAX];
+		size_t count;
+
+		entry.word = (uint8_t)i;
+		if (!has_content(&tokens.items[i]))
+			continue;
+		add_entry(building, tokens.items[i].raw, entry);
+		count = identifier_split(tokens.items[i].raw, parts);
+		for (size_t k = 0; count > 1 && k < count; k++)
+			if (parts[k].size > 1 && has_letter(parts[k]))
+				add_entry(building, parts[k], entry);
+	}
+	tokens_free(&tokens);
+}
+
+static void add_column(
+    struct building *building, const struct snapshot_column *column, struct vocabulary_entry entry)
+{
+	const char *const *texts =
+	    entry.kind == VOCABULARY_LABEL ? column->labels : column->samples;
+	size_t count = entry.kind == VOCABULARY_LABEL ? column->label_count : column->sample_count;
+
+	if (entry.kind == VOCABULARY_COLUMN)
+		add_name(building, column->name, entry);
+	if (entry.kind == VOCABULARY_COMMENT && column->comment)
+		add_text(building, column->comment, COMMENT_WORDS_MAX, entry);
+	if (entry.kind != VOCABULARY_LABEL && entry.kind != VOCABULARY_VALUE)
+		return;
+	for (size_t i = 0; i < count && i <= UINT16_MAX; i++) {
+		entry.label = (uint16_t)i;
+		add_text(building, texts[i], VALUE_WORDS_MAX, entry);
+	}
+}
+
+static void add_kind(struct building *building, enum vocabulary_kind kind)
+{
+	const struct snapshot *snapshot = building->vocabulary->snapshot;
+
+	for (size_t t = 0; t < snapshot->table_count; t++) {
+		const struct snapshot_table *table = &snapshot->tables[t];
+		struct vocabulary_entry entry = {.kind = kind, .table = (uint32_t)t, .column = -1};
+
+		if (kind == VOCABULARY_TABLE)
+			add_name(building, table->name, entry);
+		if (kind == VOCABULARY_COMMENT && table->comment)
+			add_text(building, table->comment, COMMENT_WORDS_MAX, entry);
+		for (size_t c = 0; kind != VOCABULARY_TABLE && c < table->column_count; c++) {
+			entry.column = (int32_t)c;
+			add_column(building, &table->columns[c], entry);
+		}
+	}
+}
+
+/* Puts the entries of each stem together, in the order in which they came. */
+static void group_by_stem(struct building *building)
+{
+	struct vocabulary *vocabulary = building->vocabulary;
+	struct vocabulary_entry *grouped = must_alloc(vocabulary->entry_count * sizeof(*grouped));
+	uint32_t first = 0;
+
+	for (uint32_t i = 0; i < vocabulary->stem_count; i++) {
+		vocabulary->stems[i].first = first;
+		first += vocabulary->stems[i].count;
+		vocabulary->stems[i].count = 0;
+	}
+	for (uint32_t i = 0; i < vocabulary->entry_count; i++) {
+		struct stem *stem = &vocabulary->stems[building->stem_of_entry[i]];
+
+		grouped[stem->first + stem->count++] = vocabulary->entries[i];
+	}
+	free(vocabulary->entries);
+	vocabulary->entries = grouped;
+}
+
+static int compare_tables(const void *a, const void *b)
+{
+	const struct vocabulary_entry *left = a, *right = b;
+
+	return (left->table > right->table) - (left->table < right->table);
+}
+
+/* Strongest first; what follows makes the order the same everywhere. */
+static int compare_weights(const void *a, const void *b)
+{
+	const struct vocabulary_entry *left = a, *right = b;
+
+	if (left->weight != right->weight)
+		return left->weight < right->weight ? 1 : -1;
+	if (left->table != right->table)
+		return left->table < right->table ? -1 : 1;
+	if (left->column != right->column)
+		return left->column < right->column ? -1 : 1;
+	return (left->label > right->label) - (left->label < right->label);
+}
+
+static void weigh(struct vocabulary_entry *entries, uint32_t count)
+{
+	uint32_t tables = 1;
+	float rarity;
+
+	qsort(entries, count, sizeof(*entries), compare_tables);
+	for (uint32_t i = 1; i < count; i++)
+		tables += entries[i].table != entries[i - 1].table;
+	rarity = 1.0f / (1.0f + 0.5f * logf((float)tables));
+	for (uint32_t i = 0; i < count; i++) {
+		/* One word of several names a part of the thing only. */
+		float whole = entries[i].words > 1 ? 0.85f : 1.0f;
+
+		entries[i].weight = kind_weights[entries[i].kind] * whole * rarity;
+	}
+	qsort(entries, count, sizeof(*entries), compare_weights);
+}
+
+struct vocabulary *vocabulary_new(const struct snapshot *snapshot)
+{
+	struct vocabulary *vocabulary = must_zalloc(sizeof(*vocabulary));
+	struct building building = {.vocabulary = vocabulary};
+
+	vocabulary->snapshot = snapshot;
+	make_slots(vocabulary, FIRST_SLOTS);
+	for (enum vocabulary_kind kind = VOCABULARY_TABLE; kind <= VOCABULARY_COMMENT; kind++)
+		add_kind(&building, kind);
+	group_by_stem(&building);
+	for (uint32_t i = 0; i < vocabulary->stem_count; i++)
+		weigh(vocabulary->entries + vocabulary->stems[i].first, vocabulary->stems[i].count);
+	free(building.stem_of_entry);
+	buffer_deinit(&building.stem);
+	return vocabulary;
+}
+
+void vocabulary_free(struct vocabulary *vocabulary)
+{
+	if (!vocabulary)
+		return;
+	buffer_deinit(&vocabulary->texts);
+	free(vocabulary->stems);
+	free(vocabulary->slots);
+	free(vocabulary->entries);
+	free(vocabulary);
+}
+
+const struct snapshot *vocabulary_snapshot(const struct vocabulary *vocabulary)
+{
+	return vocabulary->snapshot;
+}
+
+const struct vocabulary_entry *vocabulary_find(
+    const struct vocabulary *vocabulary, const char *stem, size_t *ret_count)
+{
+	uint32_t index = *find_slot(vocabulary, stem, strlen(stem));
+
+	if (index == NO_STEM) {
+		*ret_count = 0;
+		return NULL;
+	}
+	*ret_count = vocabulary->stems[index].count;
+	return vocabulary->entries + vocabulary->stems[index].first;
+}
