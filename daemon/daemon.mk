@@ -18,3 +18,7 @@ optimax_router_SOURCES = \
 	daemon/stats_reply.c
 optimax_router_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 optimax_router_LDADD = $(CLASSIFY_LIBS) $(TEXT_LIBS) $(SNAPSHOT_LIBS) $(SHM_LIBS) $(COMMON_LIBS)
+# optimax-check: prepares the segments at start, verifies and repairs them later.
+optimaxlibexec_PROGRAMS += optimax-check
+optimax_check_SOURCES = daemon/check.c
+optimax_check_LDADD = $(SHM_LIBS)

@@ -12,7 +12,13 @@
 
 #include "common/bytes.h"
 
-enum cache_group { CACHE_GROUP_ROUTE, CACHE_GROUP_CHAT, CACHE_GROUP_SQL, CACHE_GROUP_LLM, CACHE_GROUP_COUNT };
+enum cache_group {
+	CACHE_GROUP_ROUTE,
+	CACHE_GROUP_CHAT,
+	CACHE_GROUP_SQL,
+	CACHE_GROUP_LLM,
+	CACHE_GROUP_COUNT
+};
 
 enum cache_type {
 #define CACHE_TYPE(id, name, group, ttl_key, writer) CACHE_##id,
@@ -25,7 +31,7 @@ enum { CACHE_NO_DATABASE = -1, CACHE_DATABASES_MAX = 64 };
 
 enum cache_result {
 	CACHE_OK = 0,
-	CACHE_MISS = 1,	   /* get: no valid entry */
+	CACHE_MISS = 1, /* get: no valid entry */
 	CACHE_DROPPED = 2, /* put: too large, or the shard stayed busy; counted */
 };
 
@@ -36,9 +42,9 @@ struct cache_put {
 	int database; /* from cache_database, or CACHE_NO_DATABASE */
 	struct bytes key;
 	struct bytes value;
-	int64_t ttl_ms;	  /* 0: do not store (CACHE_OK) */
+	int64_t ttl_ms; /* 0: do not store (CACHE_OK) */
 	uint64_t cost_us; /* what making it again would take */
-	uint64_t clock;	  /* the database's clock read before the data was */
+	uint64_t clock; /* the database's clock read before the data was */
 	size_t relation_count;
 	const uint64_t *relations; /* cache_relation() of each relation it was read from */
 };

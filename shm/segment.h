@@ -21,9 +21,9 @@ struct segment_geometry {
 /* What segment_prepare found and did, for the log. */
 struct segment_outcome {
 	bool created;
-	char reason[128];      /* why it started clean; empty where it went on */
-	uint64_t entries;      /* live entries kept */
-	uint64_t repaired;     /* shards that were not clean */
+	char reason[128]; /* why it started clean; empty where it went on */
+	uint64_t entries; /* live entries kept */
+	uint64_t repaired; /* shards that were not clean */
 };
 
 /* optimax-check only: attaches or makes both segments, repairs every shard. 0 or -errno;
@@ -31,7 +31,9 @@ struct segment_outcome {
 int segment_prepare(const char *instance, const struct segment_geometry *geometry,
     struct segment_outcome *ret_outcome, char *ret_message, size_t message_size);
 
-/* Maps the prepared segments. 0 or -errno. The mappings last as long as the process. */
+/* Maps the prepared segments. 0 or -errno: -ENOENT where nobody prepared them, -EPERM where
+ * another user owns them, -EUCLEAN where they are not what this program, boot or file size
+ * says. The mappings last as long as the process. For reading, the metrics may be another's. */
 int segment_attach_cache(const char *instance, struct cache **ret_cache);
 int segment_attach_metrics(const char *instance, bool writable, struct metrics **ret_metrics);
 

@@ -1,0 +1,433 @@
+#include "shm/cache.h"
+
+#include <errno.h>
+
+#include "common/clock.h"
+#include "shm/shard.h"
+
+enum {
+	CACHE_LOCK_WAIT_US = 1000, /* a writer that was stopped in there must not stop a put */
+	CACHE_VERIFY_WAIT_US = 1000000,
+	CACHE_GET_TRIES = 4,
+	CACHE_HOPS_MAX = 256,
+};
+
+/* ---- get ---- */
+
+struct lookup {
+	struct shard shard;
+	unsigned type, database_index;
+	struct bytes key;
+	uint64_t hash;
+	int64_t now_ms, max_age_ms;
+	struct buffer *value;
+};
+
+enum found {
+	FOUND_VALID,
+	FOUND_ABSENT, /* not in its chain, as the chain was read */
+	FOUND_CHANGED, /* a writer was at it meanwhile: look again */
+	FOUND_EXPIRED,
+	FOUND_STALE,
+	FOUND_TOO_OLD,
+	FOUND_BROKEN, /* a checksum is wrong */
+};
+
+/*
+ * The generation decides. The acquire fence orders every load above before the load of the
+ * word below; it pairs with the release fence that a writer makes between the store of the
+ * word and its first store to the extent (or to one that was taken from this slot). So an
+ * unchanged word means that nothing that was read came from a later writer.
+ */
+static bool is_unchanged(const struct layout_slot *slot, const struct entry *entry)
+{
+	atomic_thread_fence(memory_order_acquire);
+	return WORDS_LOAD(slot->word) == entry->word;
+}
+
+static void mark_used(struct layout_slot *slot, uint32_t uses, bool counted)
+{
+	/* Plain stores that may lose a concurrent mark, or hit a successor in the slot: `uses`
+	 * only guides eviction. */
+	if (counted)
+		WORDS_STORE(slot->uses, uses | LAYOUT_USES_COUNTED);
+	else if (uses < LAYOUT_USES_COUNTED - 1)
+		WORDS_STORE(slot->uses, uses + 1);
+}
+
+static enum found judge(const struct lookup *lookup, const struct entry *entry, uint64_t clock,
+    const uint32_t *relations)
+{
+	if (entry->expires_ms <= lookup->now_ms)
+		return FOUND_EXPIRED;
+	if (entry_is_flushed(&lookup->shard, entry) ||
+	    entry_is_stale(&lookup->shard, entry, clock, relations))
+		return FOUND_STALE;
+	if (lookup->max_age_ms >= 0 && lookup->now_ms - entry->created_ms > lookup->max_age_ms)
+		return FOUND_TOO_OLD;
+	return FOUND_VALID;
+}
+
+static enum found judge_and_mark(const struct lookup *lookup, struct layout_slot *slot,
+    const struct entry *entry, uint64_t clock, const uint32_t *relations)
+{
+	enum found found = judge(lookup, entry, clock, relations);
+
+	if (found == FOUND_VALID)
+		mark_used(slot, entry->uses, false);
+	if (found != FOUND_EXPIRED && found != FOUND_STALE)
+		return found;
+	if (entry->uses & LAYOUT_USES_COUNTED)
+		return FOUND_TOO_OLD; /* a miss like any other: it was counted before */
+	mark_used(slot, entry->uses, true);
+	return found;
+}
+
+/* Copies the entry out of the slot if it is the key's. Its value lands behind what the buffer
+ * holds, and counts only once the caller adds its size. */
+static enum found copy_entry(struct lookup *lookup, struct layout_slot *slot, struct entry *entry)
+{
+	const struct shard *shard = &lookup->shard;
+	uint32_t relations[LAYOUT_RELATIONS_MAX];
+	struct layout_extent *extent;
+	struct extent_parts parts;
+	uint64_t checksum, clock;
+	char *value;
+
+	slot_read(slot, entry);
+	if (slot_state(entry->word) != LAYOUT_LIVE || !is_unchanged(slot, entry))
+		return FOUND_CHANGED;
+	if (!entry_fits(shard, entry, shard->geometry->grains))
+		return FOUND_BROKEN;
+	if (entry->hash != lookup->hash || entry->type != lookup->type ||
+	    entry->database_index != lookup->database_index || entry->key_size != lookup->key.size)
+		return FOUND_ABSENT;
+	extent = extent_at(shard, entry->extent);
+	parts = entry_parts(entry);
+	if (!words_equal(extent_words(extent, parts.key), lookup->key.data, lookup->key.size))
+		return is_unchanged(slot, entry) ? FOUND_ABSENT : FOUND_CHANGED;
+	shard_read_dependencies(shard, entry, &clock, relations);
+	checksum = WORDS_LOAD(extent->checksum);
+	value = buffer_reserve(lookup->value, entry->value_size);
+	words_copy_out(value, extent_words(extent, parts.value), entry->value_size);
+	if (!is_unchanged(slot, entry))
+		return FOUND_CHANGED;
+	if (checksum != entry_checksum(shard, entry, clock, relations, value))
+		return FOUND_BROKEN;
+	return judge_and_mark(lookup, slot, entry, clock, relations);
+}
+
+static enum found walk(struct lookup *lookup, struct entry *entry)
+{
+	const struct geometry *geometry = &lookup->shard.cache->geometry;
+	uint32_t index =
+	    WORDS_LOAD_ACQUIRE(lookup->shard.buckets[lookup->hash & (geometry->bucket_count - 1)]);
+
+	/* A chain that a writer changes may lead anywhere, but only to slots, and not for ever. */
+	for (int hops = 0; hops < CACHE_HOPS_MAX && index < geometry->slots_max; hops++) {
+		struct layout_slot *slot = slot_at(&lookup->shard, index);
+
+		if (WORDS_LOAD(slot->hash) == lookup->hash) {
+			enum found found = copy_entry(lookup, slot, entry);
+
+			if (found != FOUND_ABSENT)
+				return found;
+		}
+		index = WORDS_LOAD_ACQUIRE(slot->next);
+	}
+	return FOUND_ABSENT;
+}
+
+static enum found look(struct lookup *lookup, struct entry *entry)
+{
+	const struct layout_shard *header = lookup->shard.header;
+	enum found found = FOUND_ABSENT;
+
+	for (int tries = 0; tries < CACHE_GET_TRIES; tries++) {
+		uint64_t sequence = WORDS_LOAD_ACQUIRE(header->sequence);
+
+		found = walk(lookup, entry);
+		if (found == FOUND_ABSENT) {
+			/* Absent for sure only if no writer moved the chain meanwhile. */
+			atomic_thread_fence(memory_order_acquire);
+			if (sequence % 2 == 0 && WORDS_LOAD(header->sequence) == sequence)
+				break;
+		} else if (found != FOUND_CHANGED) {
+			break;
+		}
+	}
+	return found;
+}
+
+static bool is_known(enum cache_type type, int database)
+{
+	return (unsigned)type < CACHE_TYPE_COUNT && database >= CACHE_NO_DATABASE &&
+	       database < CACHE_DATABASES_MAX;
+}
+
+int cache_get(struct cache *cache, enum cache_type type, int database, struct bytes key,
+    int64_t max_age_ms, struct buffer *value, struct cache_hit *ret_hit)
+{
+	struct lookup lookup = {.type = type,
+	    .key = key,
+	    .now_ms = clock_now_ms(),
+	    .max_age_ms = max_age_ms,
+	    .value = value};
+	struct entry entry;
+	enum found found;
+
+	if (!is_known(type, database))
+		return CACHE_MISS;
+	lookup.database_index = (unsigned)(database + 1);
+	lookup.hash = cache_hash(cache, type, lookup.database_index, key);
+	lookup.shard = shard_of_hash(cache, lookup.hash);
+	found = look(&lookup, &entry);
+	if (found != FOUND_VALID) {
+		if (found == FOUND_EXPIRED)
+			shard_count_event(&lookup.shard, type, METRIC_CACHE_EXPIRED);
+		if (found == FOUND_STALE)
+			shard_count_event(&lookup.shard, type, METRIC_CACHE_STALE);
+		shard_count_event(&lookup.shard, type, METRIC_CACHE_MISSES);
+		return CACHE_MISS;
+	}
+	value->size += entry.value_size;
+	*ret_hit = (struct cache_hit){
+	    .age_ms = lookup.now_ms > entry.created_ms ? lookup.now_ms - entry.created_ms : 0,
+	    .cost_us = entry.cost_us,
+	};
+	shard_count_event(&lookup.shard, type, METRIC_CACHE_HITS);
+	return CACHE_OK;
+}
+
+/* ---- put ---- */
+
+static void write_slot(struct layout_slot *slot, const struct entry *entry)
+{
+	WORDS_STORE(slot->hash, entry->hash);
+	WORDS_STORE(slot->created_ms, entry->created_ms);
+	WORDS_STORE(slot->expires_ms, entry->expires_ms);
+	WORDS_STORE(slot->extent, entry->extent);
+	WORDS_STORE(slot->key_size, entry->key_size);
+	WORDS_STORE(slot->value_size, entry->value_size);
+	WORDS_STORE(slot->cost_us, entry->cost_us);
+	WORDS_STORE(slot->uses, 0);
+	WORDS_STORE(slot->flush_generation, entry->flush_generation);
+	WORDS_STORE(
+	    slot->kind, entry->type | entry->database_index << 8 | entry->relation_count << 16);
+}
+
+static void write_extent(const struct shard *shard, uint32_t index, const struct entry *entry,
+    const struct cache_put *put, const uint32_t *relations)
+{
+	struct layout_extent *extent = extent_at(shard, entry->extent);
+	struct extent_parts parts = entry_parts(entry);
+
+	WORDS_STORE(
+	    extent->checksum, entry_checksum(shard, entry, put->clock, relations, put->value.data));
+	WORDS_STORE(extent->clock, put->clock);
+	WORDS_STORE(extent->slot, index);
+	words_copy_in(extent_words(extent, sizeof(*extent)), relations,
+	    entry->relation_count * sizeof(*relations));
+	words_copy_in(extent_words(extent, parts.key), put->key.data, put->key.size);
+	words_copy_in(extent_words(extent, parts.value), put->value.data, put->value.size);
+}
+
+/* Finds room and a slot, making both where there are none. */
+static int take_place(
+    struct shard *shard, uint32_t grains, int64_t now_ms, uint32_t *ret_grain, uint32_t *ret_index)
+{
+	uint32_t grain = room_find_locked(shard, grains);
+	int error = 0;
+
+	if (grain == LAYOUT_NONE)
+		error = evict_room_locked(shard, grains, now_ms, &grain);
+	if (!error)
+		error = evict_slot_locked(shard, grain, grains, now_ms, ret_index);
+	if (error)
+		return error;
+	*ret_grain = grain;
+	return 0;
+}
+
+static int store_locked(struct shard *shard, struct entry *entry, const struct cache_put *put,
+    const uint32_t *relations)
+{
+	uint32_t index, older;
+	struct layout_slot *slot;
+	int error = evict_sweep_locked(shard, entry->created_ms);
+
+	if (!error)
+		error = take_place(
+		    shard, entry_grains(entry), entry->created_ms, &entry->extent, &index);
+	/* After the evictions, which may have taken the older entry along. */
+	if (!error)
+		error = shard_find_locked(
+		    shard, entry->hash, entry->type, entry->database_index, put->key, &older);
+	if (error)
+		return error;
+	slot = slot_at(shard, index);
+	entry->word = (WORDS_LOAD(shard->header->serial) + 1) << LAYOUT_STATE_BITS;
+	WORDS_STORE(shard->header->serial, entry->word >> LAYOUT_STATE_BITS);
+	WORDS_STORE(slot->word, entry->word | LAYOUT_WRITING);
+	/* Before any store to the extent is seen, it is seen that this slot is WRITING and that
+	 * those whose extents were taken are FREE: see is_unchanged. */
+	atomic_thread_fence(memory_order_release);
+	write_slot(slot, entry);
+	write_extent(shard, index, entry, put, relations);
+	room_mark_locked(shard, entry->extent, entry_grains(entry), true);
+	WORDS_PUBLISH(slot->word, entry->word | LAYOUT_LIVE); /* the commit point */
+	shard_link_locked(shard, index, entry->hash);
+	shard_count_locked(shard, entry, true);
+	return older == LAYOUT_NONE ? 0 : shard_remove_locked(shard, older);
+}
+
+static int put_entry(struct shard *shard, struct entry *entry, const struct cache_put *put,
+    const uint32_t *relations)
+{
+	int error = shard_lock(shard, CACHE_LOCK_WAIT_US);
+
+	if (error)
+		return error;
+	shard_begin_locked(shard);
+	error = store_locked(shard, entry, put, relations);
+	if (error) {
+		/* The shard contradicts itself: somebody scribbled. Checksums tell what is good. */
+		shard_repair_locked(shard, true);
+		if (shard->cache->metrics)
+			metrics_add(shard->cache->metrics, METRIC_REPAIRS, 1);
+	} else {
+		shard_end_locked(shard);
+	}
+	shard_unlock(shard);
+	return error;
+}
+
+static bool fill_entry(
+    const struct cache *cache, const struct cache_put *put, struct entry *ret_entry)
+{
+	struct entry entry = {
+	    .created_ms = clock_now_ms(),
+	    .cost_us = put->cost_us < UINT32_MAX ? (uint32_t)put->cost_us : UINT32_MAX,
+	    .type = put->type,
+	    .database_index = (unsigned)(put->database + 1),
+	    .relation_count = (unsigned)put->relation_count,
+	};
+
+	/* Before the sizes are cut to 32 bits. */
+	if (put->value.size > cache->geometry.max_value ||
+	    put->key.size > (uint64_t)cache->geometry.entry_grains_max * LAYOUT_GRAIN ||
+	    put->value.size > UINT32_MAX || put->relation_count > LAYOUT_RELATIONS_MAX)
+		return false;
+	if (put->relation_count > 0 && put->database == CACHE_NO_DATABASE)
+		return false; /* nothing could ever make it stale */
+	entry.key_size = (uint32_t)put->key.size;
+	entry.value_size = (uint32_t)put->value.size;
+	if (entry_grains(&entry) > cache->geometry.entry_grains_max)
+		return false;
+	entry.expires_ms =
+	    put->ttl_ms < INT64_MAX - entry.created_ms ? entry.created_ms + put->ttl_ms : INT64_MAX;
+	entry.hash = cache_hash(cache, entry.type, entry.database_index, put->key);
+	entry.flush_generation =
+	    WORDS_LOAD_ACQUIRE(cache->header->flush_generation[entry.type][entry.database_index]);
+	*ret_entry = entry;
+	return true;
+}
+
+int cache_put(struct cache *cache, const struct cache_put *put)
+{
+	uint32_t relations[LAYOUT_RELATIONS_MAX];
+	struct entry entry = {0};
+	struct shard shard;
+
+	if (put->ttl_ms <= 0)
+		return CACHE_OK;
+	if (!is_known(put->type, put->database))
+		return CACHE_DROPPED;
+	if (fill_entry(cache, put, &entry)) {
+		for (size_t i = 0; i < put->relation_count; i++)
+			relations[i] = (uint32_t)put->relations[i];
+		shard = shard_of_hash(cache, entry.hash);
+		if (put_entry(&shard, &entry, put, relations) == 0)
+			return CACHE_OK;
+	}
+	shard = shard_at(cache, 0);
+	shard_count_event(&shard, put->type, METRIC_CACHE_DROPPED);
+	return CACHE_DROPPED;
+}
+
+/* ---- all of it ---- */
+
+static uint64_t flush_one(struct cache *cache, unsigned type, unsigned database_index)
+{
+	uint32_t generation =
+	    atomic_fetch_add(&cache->header->flush_generation[type][database_index], 1);
+	uint64_t concerned = 0;
+
+	CRASH_POINT();
+	for (uint32_t i = 0; i < cache->geometry.shard_count; i++) {
+		struct shard shard = shard_at(cache, i);
+		const struct layout_count *count = &shard.header->counts[type][database_index];
+
+		if (WORDS_LOAD(count->generation) == generation)
+			concerned += WORDS_LOAD(count->entries);
+	}
+	return concerned;
+}
+
+uint64_t cache_flush(struct cache *cache, unsigned type_mask, int database)
+{
+	uint64_t concerned = 0;
+
+	for (unsigned type = 0; type < CACHE_TYPE_COUNT; type++)
+		for (int i = CACHE_NO_DATABASE; i < CACHE_DATABASES_MAX; i++)
+			if ((type_mask >> type & 1) &&
+			    (database == CACHE_NO_DATABASE || database == i))
+				concerned += flush_one(cache, type, (unsigned)(i + 1));
+	return concerned;
+}
+
+void cache_usage(struct cache *cache, struct cache_usage *ret_usage)
+{
+	struct cache_usage usage = {0};
+
+	for (uint32_t i = 0; i < cache->geometry.shard_count; i++) {
+		struct shard shard = shard_at(cache, i);
+
+		for (unsigned type = 0; type < CACHE_TYPE_COUNT; type++) {
+			for (unsigned k = 0; k < LAYOUT_DATABASE_INDEXES; k++) {
+				const struct layout_count *count = &shard.header->counts[type][k];
+
+				if (WORDS_LOAD(count->generation) !=
+				    WORDS_LOAD(cache->header->flush_generation[type][k]))
+					continue;
+				usage.entries[type] += WORDS_LOAD(count->entries);
+				usage.bytes[type] += WORDS_LOAD(count->bytes);
+			}
+		}
+	}
+	*ret_usage = usage;
+}
+
+uint64_t cache_verify(struct cache *cache, bool checksums)
+{
+	uint64_t repaired = 0;
+
+	for (uint32_t i = 0; i < cache->geometry.shard_count; i++) {
+		struct shard shard = shard_at(cache, i);
+		uint64_t repairs = WORDS_LOAD(shard.header->repairs);
+
+		if (shard_lock(&shard, CACHE_VERIFY_WAIT_US))
+			continue;
+		if (!shard_is_sound_locked(&shard, checksums))
+			shard_repair_locked(&shard, checksums);
+		if (WORDS_LOAD(shard.header->repairs) != repairs)
+			repaired++;
+		shard_unlock(&shard);
+	}
+	return repaired;
+}
+
+void cache_count_in(struct cache *cache, struct metrics *metrics)
+{
+	cache->metrics = metrics;
+}

@@ -1,0 +1,515 @@
+#include "shm/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "shm/layout_metrics.h"
+#include "shm/shard.h"
+
+#define SEGMENT_FOLDER "/dev/shm" /* where glibc's shm_open keeps its names */
+enum { SEGMENT_INSTANCE_MAX = 64, SEGMENT_NAME_SIZE = SEGMENT_INSTANCE_MAX + 32 };
+
+/* One of the two files, while it is opened. */
+struct segment {
+	char name[SEGMENT_NAME_SIZE];
+	mode_t mode;
+	size_t size;
+	const char *purpose; /* for messages: "the cache" */
+	void *memory;
+};
+
+struct text {
+	char *at;
+	size_t size;
+};
+
+__attribute__((format(printf, 2, 3))) static void say(struct text text, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text.at, text.size, format, arguments);
+	va_end(arguments);
+}
+
+static bool name_is_fit(const char *instance)
+{
+	size_t size = strlen(instance);
+
+	return size > 0 && size <= SEGMENT_INSTANCE_MAX &&
+	       strspn(instance, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	                        "0123456789_-.") == size;
+}
+
+static int segment_of_cache(const char *instance, struct segment *ret_segment)
+{
+	if (!name_is_fit(instance))
+		return -EINVAL;
+	*ret_segment = (struct segment){.mode = 0600, .purpose = "the cache"};
+	snprintf(ret_segment->name, sizeof(ret_segment->name), "/optimax-%s", instance);
+	return 0;
+}
+
+static int segment_of_metrics(const char *instance, struct segment *ret_segment)
+{
+	if (!name_is_fit(instance))
+		return -EINVAL;
+	*ret_segment = (struct segment){
+	    .mode = 0640, .size = sizeof(struct layout_metrics), .purpose = "the metrics"};
+	snprintf(ret_segment->name, sizeof(ret_segment->name), "/optimax-%s-metrics", instance);
+	return 0;
+}
+
+/* Without /proc all boots look alike; then it matters that /dev/shm does not outlive one. */
+static void read_boot_id(char id[static 40])
+{
+	CLEAN(fd) int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t size;
+
+	memset(id, 0, 40);
+	if (fd < 0)
+		return;
+	size = read(fd, id, 39);
+	if (size > 0)
+		id[strcspn(id, "\n")] = '\0';
+}
+
+/* Whatever changes where a byte of the cache segment lies or what it means. */
+static uint64_t cache_layout_hash(void)
+{
+	static const char types[] =
+#define CACHE_TYPE(id, name, group, ttl_key, writer) name "\n"
+#include "common/cache_types.def"
+#undef CACHE_TYPE
+	    ;
+	const uint64_t sizes[] = {
+	    sizeof(struct layout_header),
+	    sizeof(struct layout_database),
+	    sizeof(struct layout_shard),
+	    sizeof(struct layout_slot),
+	    sizeof(struct layout_extent),
+	    sizeof(struct lock),
+	    offsetof(struct layout_header, flush_generation),
+	    offsetof(struct layout_shard, counts),
+	    offsetof(struct layout_slot, kind),
+	    LAYOUT_GRAIN,
+	    LAYOUT_SLOT_BLOCK,
+	    LAYOUT_BUCKET_BYTES,
+	    LAYOUT_SHARDS_MAX,
+	    LAYOUT_SHARD_VALUES,
+	    LAYOUT_SHARD_MIN,
+	    LAYOUT_RELATION_CLOCKS,
+	};
+
+	return XXH3_64bits_withSeed(types, sizeof(types), XXH3_64bits(sizes, sizeof(sizes)));
+}
+
+static uint64_t constants_hash(const struct layout_constants *constants)
+{
+	return XXH3_64bits(constants, sizeof(*constants));
+}
+
+static int say_owner(const struct segment *segment, uid_t owner, struct text message)
+{
+	const struct passwd *user = getpwuid(owner);
+	char number[24];
+
+	snprintf(number, sizeof(number), "%lu", (unsigned long)owner);
+	say(message,
+	    SEGMENT_FOLDER
+	    "%s belongs to user %s: stop that user's optimaxd and remove the file, or "
+	    "choose another `instance`",
+	    segment->name, user ? user->pw_name : number);
+	return -EPERM;
+}
+
+static int say_cannot_open(const struct segment *segment, int error, struct text message)
+{
+	char path[sizeof(SEGMENT_FOLDER) + SEGMENT_NAME_SIZE];
+	struct stat status;
+
+	snprintf(path, sizeof(path), SEGMENT_FOLDER "%s", segment->name);
+	if (lstat(path, &status) == 0 && status.st_uid != geteuid())
+		return say_owner(segment, status.st_uid, message);
+	say(message, "%s: cannot open: %s; remove it, or see to the rights of " SEGMENT_FOLDER,
+	    path, strerror(error));
+	return -error;
+}
+
+static int map(struct segment *segment, int fd, int protection)
+{
+	segment->memory = mmap(NULL, segment->size, protection, MAP_SHARED, fd, 0);
+	if (segment->memory == MAP_FAILED) {
+		segment->memory = NULL;
+		return -errno;
+	}
+	return 0;
+}
+
+enum open_result { SEGMENT_OPENED = 0, SEGMENT_UNFIT = 1 };
+
+/* SEGMENT_OPENED and mapped; SEGMENT_UNFIT with the reason; or -errno with a message. */
+static int open_existing(struct segment *segment, struct text reason, struct text message)
+{
+	CLEAN(fd) int fd = shm_open(segment->name, O_RDWR, 0);
+	struct stat status;
+	int error;
+
+	if (fd < 0 && errno == ENOENT) {
+		say(reason, "there was none");
+		return SEGMENT_UNFIT;
+	}
+	if (fd < 0)
+		return say_cannot_open(segment, errno, message);
+	if (fstat(fd, &status) < 0)
+		return say_cannot_open(segment, errno, message);
+	if (status.st_uid != geteuid())
+		return say_owner(segment, status.st_uid, message);
+	if (!S_ISREG(status.st_mode) || (status.st_mode & 07777) != segment->mode) {
+		say(reason, "its mode was %04o, not %04o", (unsigned)status.st_mode & 07777,
+		    (unsigned)segment->mode);
+		return SEGMENT_UNFIT;
+	}
+	if ((uint64_t)status.st_size != segment->size) {
+		say(reason, "its size was %lld bytes, not %zu", (long long)status.st_size,
+		    segment->size);
+		return SEGMENT_UNFIT;
+	}
+	error = map(segment, fd, PROT_READ | PROT_WRITE);
+	if (error)
+		return say_cannot_open(segment, -error, message);
+	return SEGMENT_OPENED;
+}
+
+static int say_no_room(const struct segment *segment, int error, struct text message)
+{
+	struct statvfs status = {0};
+	uint64_t free_mib;
+
+	if (error != ENOSPC)
+		return say_cannot_open(segment, error, message);
+	statvfs(SEGMENT_FOLDER, &status);
+	free_mib = (uint64_t)status.f_bavail * status.f_frsize >> 20;
+	say(message,
+	    "%s needs %zu MiB in " SEGMENT_FOLDER ", where %llu MiB are free: make `cache.size` "
+	    "smaller, or " SEGMENT_FOLDER " larger (mount -o remount,size=… " SEGMENT_FOLDER ")",
+	    segment->purpose, (segment->size + (1 << 20) - 1) >> 20, (unsigned long long)free_mib);
+	return -ENOSPC;
+}
+
+/* Every page is allocated now: a full /dev/shm is an error here instead of SIGBUS later. */
+static int create(struct segment *segment, struct text message)
+{
+	CLEAN(fd) int fd = -1;
+	int error;
+
+	if (shm_unlink(segment->name) < 0 && errno != ENOENT)
+		return say_cannot_open(segment, errno, message);
+	fd = shm_open(segment->name, O_RDWR | O_CREAT | O_EXCL, segment->mode);
+	if (fd < 0)
+		return say_cannot_open(segment, errno, message);
+	do {
+		error = posix_fallocate(fd, 0, (off_t)segment->size);
+	} while (error == EINTR);
+	/* Not left to the umask. */
+	if (!error && fchmod(fd, segment->mode) < 0)
+		error = errno;
+	if (!error)
+		error = -map(segment, fd, PROT_READ | PROT_WRITE);
+	if (!error)
+		return 0;
+	error = say_no_room(segment, error, message);
+	shm_unlink(segment->name);
+	return error;
+}
+
+static void drop(struct segment *segment)
+{
+	if (segment->memory)
+		munmap(segment->memory, segment->size);
+	segment->memory = NULL;
+}
+
+/* Whether the header is one of this program, boot and geometry; else why not. */
+static bool header_holds(const struct layout_header *header, uint64_t size, struct text reason)
+{
+	const struct layout_constants *constants = &header->constants;
+	char boot_id[40];
+
+	read_boot_id(boot_id);
+	if (WORDS_LOAD_ACQUIRE(header->magic) != LAYOUT_MAGIC)
+		say(reason, "it was not finished, or no cache of OptimaX");
+	else if (constants->version != LAYOUT_VERSION)
+		say(reason, "its layout changed with the version of OptimaX");
+	else if (header->constants_hash != constants_hash(constants))
+		say(reason, "its header was damaged");
+	else if (constants->layout_hash != cache_layout_hash())
+		say(reason, "its layout changed with the version of OptimaX");
+	else if (memcmp(constants->boot_id, boot_id, sizeof(boot_id)) != 0)
+		say(reason, "the machine was restarted");
+	else if (constants->size != size)
+		say(reason, "its header was of another size");
+	else
+		return true;
+	return false;
+}
+
+static uint64_t random_word(void)
+{
+	uint64_t word = 0;
+
+	if (getrandom(&word, sizeof(word), 0) != sizeof(word))
+		word = (uint64_t)getpid() * UINT64_C(0x9e3779b97f4a7c15);
+	return word;
+}
+
+static struct cache *cache_new(void *memory, const struct geometry *geometry, uint64_t hash_seed)
+{
+	struct cache *cache = must_zalloc(sizeof(*cache));
+
+	cache->header = memory;
+	cache->databases = (struct layout_database *)((char *)memory + LAYOUT_PAGE);
+	cache->geometry = *geometry;
+	cache->hash_seed = hash_seed;
+	cache->random = random_word() | 1;
+	return cache;
+}
+
+static int start_clean(struct segment *segment, const struct geometry *geometry)
+{
+	CLEAN(free)
+	struct cache *cache = cache_new(segment->memory, geometry, random_word());
+	struct layout_constants constants = {
+	    .version = LAYOUT_VERSION,
+	    .layout_hash = cache_layout_hash(),
+	    .size = cache->geometry.size,
+	    .max_value = cache->geometry.max_value,
+	    .hash_seed = cache->hash_seed,
+	};
+	int error = lock_init(&cache->header->registry_lock);
+
+	read_boot_id(constants.boot_id);
+	for (uint32_t i = 0; i < cache->geometry.shard_count && !error; i++) {
+		struct shard shard = shard_at(cache, i);
+
+		error = shard_init(&shard);
+	}
+	if (error)
+		return error;
+	cache->header->constants = constants;
+	cache->header->constants_hash = constants_hash(&constants);
+	WORDS_PUBLISH(cache->header->magic, LAYOUT_MAGIC);
+	drop(segment);
+	return 0;
+}
+
+/* Nobody else is attached, so no lock is held by anyone who lives: all are made again. */
+static int go_on(
+    struct segment *segment, const struct geometry *geometry, struct segment_outcome *outcome)
+{
+	const struct layout_header *header = segment->memory;
+	CLEAN(free)
+	struct cache *cache = cache_new(segment->memory, geometry, header->constants.hash_seed);
+	int error = lock_init(&cache->header->registry_lock);
+
+	for (uint32_t i = 0; i < cache->geometry.shard_count && !error; i++) {
+		struct shard shard = shard_at(cache, i);
+		struct repair_outcome repair;
+		bool clean;
+
+		error = lock_init(&shard.header->lock);
+		if (error)
+			break;
+		clean = shard_is_sound_locked(&shard, false);
+		repair = shard_repair_locked(&shard, false);
+		outcome->entries += repair.live;
+		outcome->repaired += clean ? 0 : 1;
+	}
+	drop(segment);
+	return error;
+}
+
+static bool geometry_holds(
+    const struct layout_header *header, const struct segment_geometry *wanted, struct text reason)
+{
+	if (header->constants.max_value == wanted->max_value_bytes)
+		return true;
+	say(reason, "cache.max_value was %llu bytes, not %llu",
+	    (unsigned long long)header->constants.max_value,
+	    (unsigned long long)wanted->max_value_bytes);
+	return false;
+}
+
+static int prepare_cache(const char *instance, const struct segment_geometry *wanted,
+    struct segment_outcome *outcome, struct text message)
+{
+	struct text reason = {outcome->reason, sizeof(outcome->reason)};
+	struct geometry geometry;
+	struct segment segment;
+	int opened;
+
+	if (geometry_plan(wanted->cache_size_bytes, wanted->max_value_bytes, &geometry) < 0) {
+		say(message,
+		    "a cache of %llu bytes cannot take values of %llu: make `cache.size` at least "
+		    "%llu MiB (at most 64 GiB), or `cache.max_value` smaller",
+		    (unsigned long long)wanted->cache_size_bytes,
+		    (unsigned long long)wanted->max_value_bytes,
+		    (unsigned long long)(geometry_least_size(wanted->max_value_bytes) + (1 << 20) -
+		                         1) >>
+		        20);
+		return -EINVAL;
+	}
+	segment_of_cache(instance, &segment);
+	segment.size = wanted->cache_size_bytes;
+	opened = open_existing(&segment, reason, message);
+	if (opened < 0)
+		return opened;
+	if (opened == SEGMENT_OPENED && header_holds(segment.memory, segment.size, reason) &&
+	    geometry_holds(segment.memory, wanted, reason))
+		return go_on(&segment, &geometry, outcome);
+	drop(&segment);
+	outcome->created = true;
+	opened = create(&segment, message);
+	return opened < 0 ? opened : start_clean(&segment, &geometry);
+}
+
+static bool metrics_hold(const struct layout_metrics *layout)
+{
+	return WORDS_LOAD_ACQUIRE(layout->magic) == METRICS_MAGIC &&
+	       layout->version == METRICS_VERSION && layout->layout_hash == metrics_layout_hash();
+}
+
+static int prepare_metrics(const char *instance, struct text message)
+{
+	char why[128];
+	struct segment segment;
+	struct layout_metrics *layout;
+	int opened, error;
+
+	segment_of_metrics(instance, &segment);
+	opened = open_existing(&segment, (struct text){why, sizeof(why)}, message);
+	if (opened < 0)
+		return opened;
+	if (opened != SEGMENT_OPENED || !metrics_hold(segment.memory)) {
+		drop(&segment);
+		error = create(&segment, message);
+		if (error)
+			return error;
+	}
+	layout = segment.memory;
+	error = metrics_init(layout);
+	layout->version = METRICS_VERSION;
+	layout->layout_hash = metrics_layout_hash();
+	if (!error)
+		WORDS_PUBLISH(layout->magic, METRICS_MAGIC);
+	drop(&segment);
+	return error;
+}
+
+int segment_prepare(const char *instance, const struct segment_geometry *geometry,
+    struct segment_outcome *ret_outcome, char *ret_message, size_t message_size)
+{
+	struct text message = {ret_message, message_size};
+	struct segment_outcome outcome = {0};
+	int error;
+
+	if (!name_is_fit(instance)) {
+		say(message,
+		    "instance name \"%.80s\" is unfit: use up to %d letters, digits, `_`, `-`, `.`",
+		    instance, SEGMENT_INSTANCE_MAX);
+		return -EINVAL;
+	}
+	say(message, "cannot make the locks in shared memory");
+	error = prepare_metrics(instance, message);
+	if (!error)
+		error = prepare_cache(instance, geometry, &outcome, message);
+	if (error)
+		return error;
+	say(message, "%s", "");
+	*ret_outcome = outcome;
+	return 0;
+}
+
+/* Opens and maps what was prepared; checks the file, not what is in it. */
+static int attach(struct segment *segment, bool writable)
+{
+	CLEAN(fd) int fd = shm_open(segment->name, writable ? O_RDWR : O_RDONLY, 0);
+	struct stat status;
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return -errno;
+	if (writable && status.st_uid != geteuid())
+		return -EPERM;
+	if (!S_ISREG(status.st_mode) || (status.st_mode & 07777) != segment->mode)
+		return -EUCLEAN;
+	if (segment->size == 0)
+		segment->size = (size_t)status.st_size;
+	/* Never a byte beyond the file's end: that would be SIGBUS. */
+	if (segment->size < LAYOUT_PAGE || (uint64_t)status.st_size != segment->size)
+		return -EUCLEAN;
+	return map(segment, fd, writable ? PROT_READ | PROT_WRITE : PROT_READ);
+}
+
+int segment_attach_cache(const char *instance, struct cache **ret_cache)
+{
+	char why[128];
+	struct segment segment;
+	const struct layout_header *header;
+	struct geometry geometry;
+	int error = segment_of_cache(instance, &segment);
+
+	if (!error)
+		error = attach(&segment, true);
+	if (error)
+		return error;
+	header = segment.memory;
+	if (!header_holds(header, segment.size, (struct text){why, sizeof(why)}) ||
+	    geometry_plan(segment.size, header->constants.max_value, &geometry) < 0) {
+		drop(&segment);
+		return -EUCLEAN;
+	}
+	*ret_cache = cache_new(segment.memory, &geometry, header->constants.hash_seed);
+	return 0;
+}
+
+int segment_attach_metrics(const char *instance, bool writable, struct metrics **ret_metrics)
+{
+	struct segment segment;
+	int error = segment_of_metrics(instance, &segment);
+
+	if (!error)
+		error = attach(&segment, writable);
+	if (error)
+		return error;
+	if (!metrics_hold(segment.memory)) {
+		drop(&segment);
+		return -EUCLEAN;
+	}
+	*ret_metrics = metrics_new(segment.memory);
+	return 0;
+}
+
+int segment_unlink(const char *instance)
+{
+	struct segment segment;
+	int error = segment_of_cache(instance, &segment);
+
+	if (error)
+		return error;
+	if (shm_unlink(segment.name) < 0 && errno != ENOENT)
+		error = -errno;
+	segment_of_metrics(instance, &segment);
+	if (shm_unlink(segment.name) < 0 && errno != ENOENT && !error)
+		error = -errno;
+	return error;
+}

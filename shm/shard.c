@@ -1,0 +1,362 @@
+#include "shm/shard.h"
+
+#include <errno.h>
+#include <xxhash.h>
+
+#include "common/clock.h"
+
+static char *segment_at(const struct cache *cache, uint64_t offset)
+{
+	return (char *)cache->header + offset;
+}
+
+struct shard shard_at(struct cache *cache, uint32_t index)
+{
+	const struct geometry *geometry = &cache->geometry;
+	char *start = segment_at(cache, geometry->shards_offset + index * geometry->shard_size);
+
+	return (struct shard){
+	    .cache = cache,
+	    .geometry = geometry,
+	    .header = (struct layout_shard *)start,
+	    .buckets = (_Atomic uint32_t *)(start + (sizeof(struct layout_shard) + 63) / 64 * 64),
+	    .used = (_Atomic uint64_t *)(start + geometry->used_offset),
+	    .starts = (_Atomic uint64_t *)(start + geometry->starts_offset),
+	    .arena = start + geometry->arena_offset,
+	};
+}
+
+/* The bucket takes the hash's low bits, so the shard takes the high ones. */
+struct shard shard_of_hash(struct cache *cache, uint64_t hash)
+{
+	return shard_at(cache, (uint32_t)(hash >> 48) & (cache->geometry.shard_count - 1));
+}
+
+struct layout_slot *slot_at(const struct shard *shard, uint32_t index)
+{
+	char *end = shard->arena + (size_t)shard->geometry->grains * LAYOUT_GRAIN;
+
+	return (struct layout_slot *)end - (index + (size_t)1);
+}
+
+void slot_read(const struct layout_slot *slot, struct entry *ret_entry)
+{
+	/* Acquire, and first: what a LIVE word's release published is seen by all later loads. */
+	uint64_t word = WORDS_LOAD_ACQUIRE(slot->word);
+	uint32_t kind = WORDS_LOAD(slot->kind);
+
+	*ret_entry = (struct entry){
+	    .word = word,
+	    .hash = WORDS_LOAD(slot->hash),
+	    .created_ms = WORDS_LOAD(slot->created_ms),
+	    .expires_ms = WORDS_LOAD(slot->expires_ms),
+	    .extent = WORDS_LOAD(slot->extent),
+	    .key_size = WORDS_LOAD(slot->key_size),
+	    .value_size = WORDS_LOAD(slot->value_size),
+	    .cost_us = WORDS_LOAD(slot->cost_us),
+	    .uses = WORDS_LOAD(slot->uses),
+	    .flush_generation = WORDS_LOAD(slot->flush_generation),
+	    .type = kind & 0xff,
+	    .database_index = kind >> 8 & 0xff,
+	    .relation_count = kind >> 16,
+	};
+}
+
+struct extent_parts entry_parts(const struct entry *entry)
+{
+	struct extent_parts parts;
+
+	parts.key =
+	    sizeof(struct layout_extent) + words_round(entry->relation_count * sizeof(uint32_t));
+	parts.value = parts.key + words_round(entry->key_size);
+	parts.size = parts.value + words_round(entry->value_size);
+	return parts;
+}
+
+uint32_t entry_grains(const struct entry *entry)
+{
+	return (uint32_t)((entry_parts(entry).size + LAYOUT_GRAIN - 1) / LAYOUT_GRAIN);
+}
+
+bool entry_fits(const struct shard *shard, const struct entry *entry, uint32_t limit)
+{
+	uint32_t grains = entry_grains(entry);
+
+	return entry->type < CACHE_TYPE_COUNT && entry->database_index < LAYOUT_DATABASE_INDEXES &&
+	       entry->relation_count <= LAYOUT_RELATIONS_MAX &&
+	       entry->value_size <= shard->geometry->max_value &&
+	       grains <= shard->geometry->entry_grains_max && entry->extent < limit &&
+	       grains <= limit - entry->extent;
+}
+
+struct layout_extent *extent_at(const struct shard *shard, uint32_t grain)
+{
+	return (struct layout_extent *)(shard->arena + (size_t)grain * LAYOUT_GRAIN);
+}
+
+_Atomic uint64_t *extent_words(const struct layout_extent *extent, size_t offset)
+{
+	return (_Atomic uint64_t *)((uintptr_t)extent + offset);
+}
+
+/* The key is compared in full by every get, and is in `hash`; everything else is in here. */
+uint64_t entry_checksum(const struct shard *shard, const struct entry *entry, uint64_t clock,
+    const uint32_t *relations, const void *value)
+{
+	const struct {
+		uint64_t hash, clock, relations, value;
+		int64_t created_ms, expires_ms;
+		uint32_t extent, key_size, value_size, cost_us, flush_generation, kind;
+	} covered = {
+	    .hash = entry->hash,
+	    .clock = clock,
+	    .relations = XXH3_64bits(relations, entry->relation_count * sizeof(*relations)),
+	    .value = XXH3_64bits(value, entry->value_size),
+	    .created_ms = entry->created_ms,
+	    .expires_ms = entry->expires_ms,
+	    .extent = entry->extent,
+	    .key_size = entry->key_size,
+	    .value_size = entry->value_size,
+	    .cost_us = entry->cost_us,
+	    .flush_generation = entry->flush_generation,
+	    .kind = entry->type | entry->database_index << 8 | entry->relation_count << 16,
+	};
+
+	static_assert(sizeof(covered) == 72, "no padding is hashed");
+	return XXH3_64bits_withSeed(&covered, sizeof(covered), shard->cache->hash_seed);
+}
+
+uint64_t cache_hash(
+    const struct cache *cache, unsigned type, unsigned database_index, struct bytes key)
+{
+	uint64_t salt = (database_index << 8 | type) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return XXH3_64bits_withSeed(key.data, key.size, cache->hash_seed ^ salt);
+}
+
+/* Acquire: a get that begins after a flush returned must see it. */
+bool entry_is_flushed(const struct shard *shard, const struct entry *entry)
+{
+	return entry->flush_generation !=
+	       WORDS_LOAD_ACQUIRE(
+	           shard->cache->header->flush_generation[entry->type][entry->database_index]);
+}
+
+bool entry_is_stale(
+    const struct shard *shard, const struct entry *entry, uint64_t clock, const uint32_t *relations)
+{
+	const struct layout_database *database;
+
+	if (entry->relation_count == 0)
+		return false;
+	if (entry->database_index == 0)
+		return true;
+	database = &shard->cache->databases[entry->database_index - 1];
+	for (unsigned i = 0; i < entry->relation_count; i++)
+		if (atomic_load(&database->relation_clock[relations[i] % LAYOUT_RELATION_CLOCKS]) >
+		    clock)
+			return true;
+	return false;
+}
+
+void shard_read_dependencies(
+    const struct shard *shard, const struct entry *entry, uint64_t *ret_clock, uint32_t *relations)
+{
+	const struct layout_extent *extent = extent_at(shard, entry->extent);
+
+	words_copy_out(relations, extent_words(extent, sizeof(*extent)),
+	    entry->relation_count * sizeof(*relations));
+	*ret_clock = WORDS_LOAD(extent->clock);
+}
+
+static const enum cache_group groups[CACHE_TYPE_COUNT] = {
+#define CACHE_TYPE(id, name, group, ttl_key, writer) [CACHE_##id] = CACHE_GROUP_##group,
+#include "common/cache_types.def"
+#undef CACHE_TYPE
+};
+
+void shard_count_event(const struct shard *shard, unsigned type, enum metric_cache_counter event)
+{
+	if (shard->cache->metrics)
+		metrics_add_cache(shard->cache->metrics, groups[type], event, 1);
+}
+
+int shard_lock(struct shard *shard, unsigned wait_us)
+{
+	int taken = lock_take(&shard->header->lock, wait_us);
+
+	if (taken < 0)
+		return taken;
+	/* The sequence is asked even where the lock was free: prepare makes new locks, so what
+	 * the old ones knew of a dead owner is gone, and so it is when a repairer dies between
+	 * marking the lock and its unlock. */
+	if (taken == LOCK_TAKEN && WORDS_LOAD(shard->header->sequence) % 2 == 0)
+		return 0;
+	shard_repair_locked(shard, false);
+	if (shard->cache->metrics)
+		metrics_add(shard->cache->metrics, METRIC_REPAIRS, 1);
+	if (taken == LOCK_OWNER_DIED)
+		lock_mark_repaired(&shard->header->lock);
+	return 0;
+}
+
+void shard_unlock(struct shard *shard)
+{
+	lock_release(&shard->header->lock);
+}
+
+/* The release fence orders the odd sequence before every store of the operation, so a reader
+ * that saw one of them, and fences, does not take the old even value for current. */
+void shard_begin_locked(struct shard *shard)
+{
+	WORDS_STORE(shard->header->sequence, WORDS_LOAD(shard->header->sequence) | 1);
+	atomic_thread_fence(memory_order_release);
+}
+
+void shard_end_locked(struct shard *shard)
+{
+	WORDS_PUBLISH(shard->header->sequence, (WORDS_LOAD(shard->header->sequence) | 1) + 1);
+}
+
+uint32_t shard_data_limit_locked(const struct shard *shard)
+{
+	return shard->geometry->grains - 2 * WORDS_LOAD(shard->header->slot_limit);
+}
+
+static _Atomic uint32_t *bucket_of(const struct shard *shard, uint64_t hash)
+{
+	return &shard->buckets[hash & (shard->geometry->bucket_count - 1)];
+}
+
+int shard_find_locked(const struct shard *shard, uint64_t hash, unsigned type,
+    unsigned database_index, struct bytes key, uint32_t *ret_index)
+{
+	uint32_t limit = WORDS_LOAD(shard->header->slot_limit);
+	uint32_t index = WORDS_LOAD(*bucket_of(shard, hash));
+	struct entry entry;
+
+	for (uint32_t hops = 0; index != LAYOUT_NONE; hops++) {
+		struct layout_slot *slot;
+
+		if (index >= limit || hops >= limit)
+			return -EUCLEAN;
+		slot = slot_at(shard, index);
+		if (WORDS_LOAD(slot->hash) == hash) {
+			slot_read(slot, &entry);
+			if (slot_state(entry.word) != LAYOUT_LIVE ||
+			    !entry_fits(shard, &entry, shard_data_limit_locked(shard)))
+				return -EUCLEAN;
+			if (entry.type == type && entry.database_index == database_index &&
+			    entry.key_size == key.size &&
+			    words_equal(extent_words(extent_at(shard, entry.extent),
+			                    entry_parts(&entry).key),
+			        key.data, key.size))
+				break;
+		}
+		index = WORDS_LOAD(slot->next);
+	}
+	*ret_index = index;
+	return 0;
+}
+
+/* Release: who finds the slot by the bucket finds what the slot says. */
+void shard_link_locked(struct shard *shard, uint32_t index, uint64_t hash)
+{
+	_Atomic uint32_t *bucket = bucket_of(shard, hash);
+
+	WORDS_STORE(slot_at(shard, index)->next, WORDS_LOAD(*bucket));
+	WORDS_PUBLISH(*bucket, index);
+}
+
+static int unlink_locked(struct shard *shard, uint32_t index, uint64_t hash)
+{
+	uint32_t limit = WORDS_LOAD(shard->header->slot_limit);
+	_Atomic uint32_t *link = bucket_of(shard, hash);
+
+	for (uint32_t hops = 0; hops <= limit; hops++) {
+		uint32_t at = WORDS_LOAD(*link);
+
+		if (at == index) {
+			WORDS_PUBLISH(*link, WORDS_LOAD(slot_at(shard, index)->next));
+			return 0;
+		}
+		if (at >= limit)
+			return -EUCLEAN;
+		link = &slot_at(shard, at)->next;
+	}
+	return -EUCLEAN;
+}
+
+/* FREE comes first: from then on the entry is gone, and repair gives back what follows. */
+int shard_remove_locked(struct shard *shard, uint32_t index)
+{
+	struct layout_slot *slot = slot_at(shard, index);
+	struct entry entry;
+	int error;
+
+	slot_read(slot, &entry);
+	if (slot_state(entry.word) != LAYOUT_LIVE ||
+	    !entry_fits(shard, &entry, shard_data_limit_locked(shard)))
+		return -EUCLEAN;
+	WORDS_STORE(slot->word, (entry.word & ~(uint64_t)LAYOUT_STATE_MASK) | LAYOUT_FREE);
+	error = unlink_locked(shard, index, entry.hash);
+	if (error)
+		return error;
+	room_mark_locked(shard, entry.extent, entry_grains(&entry), false);
+	shard_count_locked(shard, &entry, false);
+	shard_push_free_locked(shard, index);
+	return 0;
+}
+
+uint32_t shard_pop_free_locked(struct shard *shard)
+{
+	uint32_t index = WORDS_LOAD(shard->header->free_head);
+
+	if (index != LAYOUT_NONE)
+		WORDS_STORE(shard->header->free_head, WORDS_LOAD(slot_at(shard, index)->next));
+	return index;
+}
+
+void shard_push_free_locked(struct shard *shard, uint32_t index)
+{
+	WORDS_STORE(slot_at(shard, index)->next, WORDS_LOAD(shard->header->free_head));
+	WORDS_STORE(shard->header->free_head, index);
+}
+
+/*
+ * A count belongs to one flush generation: a flush makes all of them out of date at once, and
+ * the first entry of the new generation starts it again. Entries of an older generation are
+ * in no count any more, so their removal changes none.
+ */
+void shard_count_locked(struct shard *shard, const struct entry *entry, bool add)
+{
+	struct layout_count *count = &shard->header->counts[entry->type][entry->database_index];
+	uint32_t generation = WORDS_LOAD(count->generation);
+	uint64_t bytes = (uint64_t)entry_grains(entry) * LAYOUT_GRAIN + sizeof(struct layout_slot);
+
+	if (generation != entry->flush_generation) {
+		if (!add || (int32_t)(entry->flush_generation - generation) < 0)
+			return;
+		WORDS_STORE(count->entries, 0);
+		WORDS_STORE(count->bytes, 0);
+		WORDS_STORE(count->generation, entry->flush_generation);
+	}
+	if (add) {
+		WORDS_STORE(count->entries, WORDS_LOAD(count->entries) + 1);
+		WORDS_STORE(count->bytes, WORDS_LOAD(count->bytes) + bytes);
+	} else {
+		WORDS_STORE(count->entries, WORDS_LOAD(count->entries) - 1);
+		WORDS_STORE(count->bytes, WORDS_LOAD(count->bytes) - bytes);
+	}
+}
+
+int shard_init(struct shard *shard)
+{
+	int error = lock_init(&shard->header->lock);
+
+	if (error)
+		return error;
+	WORDS_STORE(shard->header->slot_limit, LAYOUT_SLOT_BLOCK);
+	shard_repair_locked(shard, false);
+	return 0;
+}

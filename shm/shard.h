@@ -1,0 +1,128 @@
+/*
+ * One shard from within: its slots, buckets, free list, room, eviction and repair. Private to
+ * shm/. Functions that end in _locked need the shard's lock and an odd sequence
+ * (shard_begin). They return 0, or -EUCLEAN where the shard contradicts itself: the caller
+ * then repairs it (shard_repair_locked).
+ */
+#pragma once
+
+#include "shm/layout.h"
+#include "shm/metrics.h"
+#include "shm/words.h"
+
+/* Where everything lies; follows from two numbers, so a segment's own word is not needed. */
+struct geometry {
+	uint64_t size, max_value;
+	uint64_t shards_offset, shard_size;
+	uint64_t used_offset, starts_offset, arena_offset; /* in a shard */
+	uint32_t shard_count, bucket_count;
+	uint32_t grains; /* of a shard's arena; a multiple of 64 */
+	uint32_t slots_max; /* half the arena */
+	uint32_t entry_grains_max; /* a quarter of it */
+};
+/* 0, or -EINVAL where not even one shard fits. */
+int geometry_plan(uint64_t size, uint64_t max_value, struct geometry *ret_geometry);
+/* The smallest segment that takes values of this size. */
+uint64_t geometry_least_size(uint64_t max_value);
+
+struct cache {
+	struct layout_header *header;
+	struct layout_database *databases;
+	struct geometry geometry;
+	uint64_t hash_seed;
+	uint64_t random; /* of this process, for sampling */
+	struct metrics *metrics;
+};
+
+struct shard {
+	struct cache *cache;
+	const struct geometry *geometry;
+	struct layout_shard *header;
+	_Atomic uint32_t *buckets;
+	_Atomic uint64_t *used, *starts;
+	char *arena;
+};
+struct shard shard_at(struct cache *cache, uint32_t index);
+struct shard shard_of_hash(struct cache *cache, uint64_t hash);
+
+/* A slot's fields, copied. */
+struct entry {
+	uint64_t word, hash;
+	int64_t created_ms, expires_ms;
+	uint32_t extent, key_size, value_size, cost_us, uses, flush_generation;
+	unsigned type, database_index, relation_count;
+};
+struct layout_slot *slot_at(const struct shard *shard, uint32_t index);
+void slot_read(const struct layout_slot *slot, struct entry *ret_entry);
+static inline enum layout_state slot_state(uint64_t word)
+{
+	return (enum layout_state)(word & LAYOUT_STATE_MASK);
+}
+
+/* Parts of an entry's extent, in bytes from its start. */
+struct extent_parts {
+	size_t key, value, size;
+};
+struct extent_parts entry_parts(const struct entry *entry);
+uint32_t entry_grains(const struct entry *entry);
+/* Whether all of it lies before grain `limit` and nothing in it is out of range. */
+bool entry_fits(const struct shard *shard, const struct entry *entry, uint32_t limit);
+struct layout_extent *extent_at(const struct shard *shard, uint32_t grain);
+_Atomic uint64_t *extent_words(const struct layout_extent *extent, size_t offset);
+uint64_t entry_checksum(const struct shard *shard, const struct entry *entry, uint64_t clock,
+    const uint32_t *relations, const void *value);
+/* Flushed, or past its time; or older than a relation it depends on. */
+bool entry_is_flushed(const struct shard *shard, const struct entry *entry);
+bool entry_is_stale(const struct shard *shard, const struct entry *entry, uint64_t clock,
+    const uint32_t *relations);
+uint64_t cache_hash(
+    const struct cache *cache, unsigned type, unsigned database_index, struct bytes key);
+
+/* Where an entry's group counts in this process's metrics. */
+void shard_count_event(const struct shard *shard, unsigned type, enum metric_cache_counter event);
+
+/* shard.c: 0 with the shard clean and locked, or -errno (-ETIMEDOUT where it stayed busy). */
+int shard_lock(struct shard *shard, unsigned wait_us);
+void shard_unlock(struct shard *shard);
+void shard_begin_locked(struct shard *shard);
+void shard_end_locked(struct shard *shard);
+uint32_t shard_data_limit_locked(const struct shard *shard);
+int shard_find_locked(const struct shard *shard, uint64_t hash, unsigned type,
+    unsigned database_index, struct bytes key, uint32_t *ret_index);
+void shard_link_locked(struct shard *shard, uint32_t index, uint64_t hash);
+int shard_remove_locked(struct shard *shard, uint32_t index);
+uint32_t shard_pop_free_locked(struct shard *shard);
+void shard_push_free_locked(struct shard *shard, uint32_t index);
+void shard_count_locked(struct shard *shard, const struct entry *entry, bool add);
+/* Reads an entry's relations and clock; `relations` has room for LAYOUT_RELATIONS_MAX. */
+void shard_read_dependencies(
+    const struct shard *shard, const struct entry *entry, uint64_t *ret_clock, uint32_t *relations);
+
+/* room.c: the bitmaps. Grain numbers; LAYOUT_NONE where there is none. */
+uint32_t room_find_locked(struct shard *shard, uint32_t grains);
+void room_mark_locked(struct shard *shard, uint32_t from, uint32_t grains, bool used);
+bool room_is_used(const struct shard *shard, uint32_t grain);
+bool room_starts(const struct shard *shard, uint32_t grain);
+uint32_t room_next_used(const struct shard *shard, uint32_t from, uint32_t limit);
+/* The start of the extent or of the gap that covers the grain. */
+uint32_t room_run_start(const struct shard *shard, uint32_t grain);
+uint64_t room_count_bits(const struct shard *shard, const _Atomic uint64_t *bitmap);
+
+/* evict.c */
+int evict_room_locked(struct shard *shard, uint32_t grains, int64_t now_ms, uint32_t *ret_grain);
+/* Takes a slot from the free list, from new slots, or from an entry of the least worth. The
+ * run of grains that the caller has chosen, but not marked, is left alone. */
+int evict_slot_locked(
+    struct shard *shard, uint32_t chosen, uint32_t grains, int64_t now_ms, uint32_t *ret_index);
+int evict_sweep_locked(struct shard *shard, int64_t now_ms);
+
+/* repair.c */
+struct repair_outcome {
+	uint64_t live;
+	uint64_t lost; /* entries that were LIVE and contradicted something */
+};
+/* Rebuilds everything from LIVE slots; leaves the sequence even. May be killed anywhere. */
+struct repair_outcome shard_repair_locked(struct shard *shard, bool checksums);
+bool shard_is_sound_locked(struct shard *shard, bool checksums);
+/* Fresh shard in zeroed memory. 0 or -errno. */
+int shard_init(struct shard *shard);
