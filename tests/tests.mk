@@ -5,3 +5,4 @@ include tests/unit/shm.mk
 include tests/unit/daemon.mk
 include tests/unit/worker.mk
 include tests/unit/client.mk
+include tests/checks/checks.mk

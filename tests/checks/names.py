@@ -1,0 +1,31 @@
+#!/usr/bin/python3
+"""No file whose name says nothing of what is in it."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+FOLDERS = ("client", "common", "daemon", "shm", "text", "worker", "bench", "tests", "script")
+FORBIDDEN = re.compile(r"(^|_)(utils?|helpers?|manager|common|context|data|misc|stuff)(_|$)")
+SOURCES = (".c", ".h", ".def", ".py", ".sh")
+
+
+def faults(top):
+    for folder in FOLDERS:
+        for path in sorted((top / folder).rglob("*")):
+            # tests/unit/common.mk is named after the folder common/.
+            if path.suffix in SOURCES and FORBIDDEN.search(path.stem):
+                yield f"{path.relative_to(top)}: the name says nothing; name the file after what it owns"
+
+
+def main():
+    top = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("top_srcdir", "."))
+    found = list(faults(top))
+    for fault in found:
+        print(fault)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
