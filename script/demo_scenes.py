@@ -209,7 +209,8 @@ def way(reply):
 
 def main():
     demo = Demo(sys.argv[1], sys.argv[2:])
-    tables, rows = demo.truth("SELECT count(*), sum(n_live_tup) FROM pg_stat_user_tables")[0]
+    tables, rows = demo.truth("SELECT count(*), sum(reltuples)::bigint FROM pg_class WHERE relkind = 'r'"
+                             " AND relnamespace = 'public'::regnamespace")[0]
     print(f"\n{paint('1', 'OptimaX')}: questions in plain language to PostgreSQL. "
           f"Here: {tables} tables, {int(rows):,} rows, no model, no network.")
     for scene in SCENES:

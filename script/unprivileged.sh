@@ -11,15 +11,12 @@ unprivileged_user() {
 	fi
 }
 
-run_unprivileged() {
-	local user
-	if [ "$(id -u)" != 0 ]; then
-		"$@"
-		return
-	fi
-	user=$(unprivileged_user)
-	setpriv --reuid="$(id -u "$user")" --regid="$(id -g "$user")" --clear-groups -- "$@"
-}
+# What is put before a command so that it does not run as root.
+unprivileged=(env)
+if [ "$(id -u)" = 0 ]; then
+	unprivileged=(setpriv --reuid="$(id -u "$(unprivileged_user)")"
+		--regid="$(id -g "$(unprivileged_user)")" --clear-groups --)
+fi
 
 # A folder of the unprivileged user that everybody may enter; short, for sockets are in it.
 new_scratch() {
