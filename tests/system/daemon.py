@@ -8,7 +8,6 @@ import signal
 import socket
 import struct
 import subprocess
-import time
 from pathlib import Path
 
 import process
@@ -19,6 +18,11 @@ BUILD = Path(os.environ.get("top_builddir", "build")).resolve()
 # What a sanitizer writes when it has found something; a signal that a test sent is none.
 SANITIZER = re.compile(r"(ERROR: (Address|Leak)Sanitizer: (?!SEGV|ABRT|BUS).*|.*: runtime error: .*)")
 READY_S = 20
+
+
+def is_sanitized():
+    """Whether the build has a sanitizer: no tracing, no limits on address space."""
+    return "#define OPTIMAX_SANITIZED" in (BUILD / "config.h").read_text()
 
 
 def program(name):
@@ -281,7 +285,3 @@ class Daemon:
 
     def advance(self, seconds):
         self.clock.advance(seconds)
-
-    @staticmethod
-    def now():
-        return time.monotonic()

@@ -2,7 +2,7 @@
 
 import re
 
-_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@-]*( [A-Za-z0-9_./@=-]+)*|\d+(ms|[smhd]|B|[KMG]iB)")
+_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./@=-]*( [A-Za-z0-9_./@=-]+)*|\d+(ms|[smhd]|B|[KMG]iB)")
 _WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 
 
