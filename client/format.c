@@ -21,7 +21,7 @@ static void format_point(char *text)
 	memmove(at + 1, at + strlen(point), strlen(at + strlen(point)) + 1);
 }
 
-/* The shortest decimal that reads back as the same number, as PostgreSQL writes floats. */
+/* A short decimal that reads back as the same number, and the words PostgreSQL has for the rest. */
 static void format_float(double number, bool is_single, char text[static FLOAT_TEXT])
 {
 	int precision = is_single ? 6 : 15;

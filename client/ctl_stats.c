@@ -1,0 +1,242 @@
+/* stats and status: what the daemon counts, and what it is made of. */
+#include "client/ctl.h"
+
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { WATCH_MS = 2000 };
+
+/* A table of maps, one column a key. */
+struct list_column {
+	const char *key;
+	enum { LIST_TEXT, LIST_COUNT, LIST_NUMBER, LIST_SIZE, LIST_SECONDS } kind;
+	const char *heading;
+};
+
+static void list_cell(
+    struct ctl_table *table, const msgpack_object *map, const struct list_column *column)
+{
+	const msgpack_object *value = optimax_get(map, column->key);
+	char text[CTL_NUMBER];
+
+	if (!value || value->type == MSGPACK_OBJECT_NIL)
+		ctl_table_cell(table, NULL);
+	else if (column->kind == LIST_COUNT)
+		ctl_table_cell(table, ctl_count(text, ctl_map_integer(map, column->key)));
+	else if (column->kind == LIST_SIZE)
+		ctl_table_cell(table, ctl_size(text, ctl_map_integer(map, column->key)));
+	else if (column->kind == LIST_SECONDS)
+		ctl_table_cell(table, ctl_seconds(text, ctl_map_integer(map, column->key)));
+	else
+		ctl_table_value(table, value);
+}
+
+static struct ctl_table *list_begin(const struct list_column *columns, size_t count)
+{
+	struct ctl_table *table = ctl_table_new();
+
+	for (size_t i = 0; i < count; i++)
+		ctl_table_column(
+		    table, columns[i].heading, columns[i].kind == LIST_TEXT ? CTL_LEFT : CTL_RIGHT);
+	return table;
+}
+
+static void list_end(struct ctl_table *table)
+{
+	ctl_table_print(table);
+	ctl_table_free(table);
+}
+
+static void list_print(const msgpack_object *map, const char *key,
+    const struct list_column *columns, size_t column_count)
+{
+	size_t count;
+	const msgpack_object *items = ctl_map_list(map, key, &count);
+	struct ctl_table *table;
+
+	if (count == 0)
+		return;
+	table = list_begin(columns, column_count);
+	for (size_t i = 0; i < count; i++) {
+		ctl_table_row(table);
+		for (size_t c = 0; c < column_count; c++)
+			list_cell(table, &items[i], &columns[c]);
+	}
+	printf("\n");
+	list_end(table);
+}
+
+#define LIST(map, key, columns) list_print(map, key, columns, sizeof(columns) / sizeof(columns[0]))
+
+/* ---- stats ---- */
+
+static void stats_figures(const msgpack_object *map)
+{
+	const msgpack_object *rules = optimax_get(map, "heuristic_routing");
+	const msgpack_object *model = optimax_get(map, "model_routing");
+	const msgpack_object *cache = optimax_get(map, "cache_stats");
+	const msgpack_object *times = optimax_get(map, "response_times");
+	char a[CTL_NUMBER], b[CTL_NUMBER];
+
+	printf("requests        %s in %s\n", ctl_count(a, ctl_map_integer(map, "total_requests")),
+	    ctl_seconds(b, ctl_map_integer(map, "uptime_s")));
+	printf("routed          %s by heuristics (%.1f %%), ",
+	    ctl_count(a, ctl_map_integer(rules, "hits")), ctl_map_number(rules, "percentage"));
+	printf("%s by a model\n", ctl_count(a, ctl_map_integer(model, "hits")));
+	printf("cache           %.1f %% hits, %s entries, %s\n",
+	    100 * ctl_map_number(cache, "hit_rate"),
+	    ctl_count(a, ctl_map_integer(cache, "total_entries")),
+	    ctl_size(b, ctl_map_integer(cache, "bytes")));
+	printf("response times  average %.2f ms, p50 %.2f ms, p90 %.2f ms, p99 %.2f ms\n",
+	    ctl_map_number(times, "average_ms"), ctl_map_number(times, "p50_ms"),
+	    ctl_map_number(times, "p90_ms"), ctl_map_number(times, "p99_ms"));
+}
+
+static void stats_caches(const msgpack_object *cache)
+{
+	static const char *const types[] = {"route", "chat", "sql", "llm"};
+	static const struct list_column columns[] = {
+	    {"hits", LIST_COUNT, "hits"},
+	    {"misses", LIST_COUNT, "misses"},
+	    {"entries", LIST_COUNT, "entries"},
+	    {"bytes", LIST_SIZE, "size"},
+	    {"evictions", LIST_COUNT, "evicted"},
+	    {"expired", LIST_COUNT, "expired"},
+	    {"stale", LIST_COUNT, "stale"},
+	    {"dropped", LIST_COUNT, "dropped"},
+	};
+	const size_t count = sizeof(columns) / sizeof(columns[0]);
+	struct ctl_table *table = ctl_table_new();
+
+	ctl_table_column(table, "cache", CTL_LEFT);
+	for (size_t c = 0; c < count; c++)
+		ctl_table_column(table, columns[c].heading, CTL_RIGHT);
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		const msgpack_object *type = optimax_get(cache, types[i]);
+		if (!type)
+			continue;
+		ctl_table_row(table);
+		ctl_table_cell(table, types[i]);
+		for (size_t c = 0; c < count; c++)
+			list_cell(table, type, &columns[c]);
+	}
+	printf("\n");
+	list_end(table);
+}
+
+static void people_stats(const msgpack_object *map)
+{
+	static const struct list_column workers[] = {
+	    {"role", LIST_TEXT, "role"},
+	    {"database", LIST_TEXT, "database"},
+	    {"pid", LIST_NUMBER, "pid"},
+	    {"state", LIST_TEXT, "state"},
+	    {"restarts", LIST_COUNT, "restarts"},
+	    {"in_flight", LIST_COUNT, "in flight"},
+	};
+
+	stats_figures(map);
+	stats_caches(optimax_get(map, "cache_stats"));
+	LIST(map, "workers", workers);
+}
+
+static int stats_reset(struct ctl *ctl)
+{
+	struct optimax_reply *reply;
+	int status = ctl_connect_control(ctl);
+
+	if (status == CTL_OK)
+		status = ctl_request(ctl, "reset_stats", NULL, NULL, NULL, &reply);
+	if (status != CTL_OK)
+		return status;
+	if (ctl_format(ctl) == CTL_PEOPLE)
+		printf("counting from zero\n");
+	else if (ctl_format(ctl) == CTL_JSON)
+		printf("{}\n");
+	optimax_reply_free(reply);
+	return CTL_OK;
+}
+
+/* True where Ctrl-C came. */
+static bool stats_pause(struct ctl *ctl)
+{
+	struct pollfd poller = {.fd = ctl->signal_fd, .events = POLLIN};
+
+	fflush(stdout);
+	return poll(&poller, 1, WATCH_MS) > 0;
+}
+
+int ctl_run_stats(struct ctl *ctl)
+{
+	int status;
+
+	if (ctl->reset)
+		return stats_reset(ctl);
+	status = ctl_connect(ctl);
+	while (status == CTL_OK) {
+		struct optimax_reply *reply;
+		status = ctl_request(ctl, "stats", NULL, NULL, NULL, &reply);
+		if (status != CTL_OK)
+			break;
+		if (ctl->watch && ctl_format(ctl) == CTL_PEOPLE && isatty(STDOUT_FILENO))
+			printf("\033[H\033[2J");
+		ctl_show(ctl, reply, people_stats);
+		optimax_reply_free(reply);
+		if (!ctl->watch)
+			break;
+		if (stats_pause(ctl))
+			return CTL_INTERRUPTED;
+		if (ctl_format(ctl) == CTL_PEOPLE)
+			printf("\n");
+	}
+	return status;
+}
+
+/* ---- status ---- */
+
+static void people_status(const msgpack_object *map)
+{
+	static const struct list_column children[] = {
+	    {"role", LIST_TEXT, "role"},
+	    {"database", LIST_TEXT, "database"},
+	    {"pid", LIST_NUMBER, "pid"},
+	    {"state", LIST_TEXT, "state"},
+	    {"restarts", LIST_COUNT, "restarts"},
+	    {"uptime_s", LIST_SECONDS, "up"},
+	    {"last_death", LIST_TEXT, "last death"},
+	};
+	static const struct list_column databases[] = {
+	    {"name", LIST_TEXT, "database"},
+	    {"state", LIST_TEXT, "state"},
+	    {"reason", LIST_TEXT, "reason"},
+	};
+	static const struct list_column providers[] = {
+	    {"name", LIST_TEXT, "provider"},
+	    {"state", LIST_TEXT, "state"},
+	    {"last_error", LIST_TEXT, "last error"},
+	};
+
+	printf("instance ");
+	ctl_print_text(stdout, ctl_map_text(map, "instance"));
+	printf(": ");
+	ctl_print_text(stdout, ctl_map_text(map, "state"));
+	printf(", supervisor pid %lld\n", (long long)ctl_map_integer(map, "supervisor_pid"));
+	LIST(map, "children", children);
+	LIST(map, "databases", databases);
+	LIST(map, "providers", providers);
+}
+
+int ctl_run_status(struct ctl *ctl)
+{
+	struct optimax_reply *reply;
+	int status = ctl_connect_control(ctl);
+
+	if (status == CTL_OK)
+		status = ctl_request(ctl, "status", NULL, NULL, NULL, &reply);
+	if (status != CTL_OK)
+		return status;
+	status = ctl_show(ctl, reply, people_status);
+	optimax_reply_free(reply);
+	return status;
+}
