@@ -80,7 +80,12 @@ struct config_database {
 };
 #undef CONFIG_STRUCT_FIELD
 
-enum config_apply { CONFIG_APPLY_LIVE, CONFIG_APPLY_CHILDREN, CONFIG_APPLY_RESTART };
+enum config_apply {
+	CONFIG_APPLY_LIVE,
+	CONFIG_APPLY_POOL,
+	CONFIG_APPLY_REPLACE,
+	CONFIG_APPLY_RESTART
+};
 
 struct config_key {
 	const char *path; /* within its section, as in "limits.rows" */

@@ -28,8 +28,10 @@ static const char *show_amount(const struct unit *units, int64_t value, char *re
 {
 	const struct unit *unit = units;
 
-	while (unit[1].name && (value == 0 || value % unit->factor != 0))
+	while (unit[1].name && value % unit->factor != 0)
 		unit++;
+	if (value == 0 && units == duration_units)
+		unit = &duration_units[3]; /* 0s reads better than 0d */
 	snprintf(ret_text, size, "%lld%s", (long long)(value / unit->factor), unit->name);
 	return ret_text;
 }

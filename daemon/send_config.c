@@ -1,0 +1,154 @@
+#include "daemon/send_config.h"
+
+#include <string.h>
+
+#include "common/log.h"
+#include "common/message.h"
+
+static void pack_begin(const struct config *config, const struct config_receiver *receiver,
+    struct buffer *buffer)
+{
+	struct config_begin_params params;
+	enum log_level level = LOG_LEVEL_INFO;
+
+	message_init(&message_rows[MESSAGE_ID_CONFIG_BEGIN], &params);
+	log_level_from_name(config->log_level, &level);
+	params.instance = bytes_of_string(config->instance);
+	params.index = receiver->index;
+	params.log_level = (int64_t)level;
+	params.cache_size = config->cache_size;
+	params.max_value = config->max_value;
+	params.ttl_route_ms = config->ttl_route_ms;
+	params.ttl_chat_ms = config->ttl_chat_ms;
+	params.ttl_sql_ms = config->ttl_sql_ms;
+	params.ttl_sql_polled_ms = config->ttl_sql_polled_ms;
+	params.ttl_llm_ms = config->ttl_llm_ms;
+	params.max_clients = config->max_clients;
+	params.min_confidence = config->min_confidence;
+	params.when_unsure = bytes_of_string(config->when_unsure);
+	params.started_ms = receiver->started_ms;
+	params.supervisor_pid = receiver->supervisor_pid;
+	message_pack_notification(buffer, MESSAGE_ID_CONFIG_BEGIN, &params);
+}
+
+static void pack_keywords(const char *database, const char *route, const struct config_list *words,
+    struct buffer *buffer)
+{
+	for (size_t i = 0; i < words->count; i++) {
+		struct config_keyword_params params;
+
+		message_init(&message_rows[MESSAGE_ID_CONFIG_KEYWORD], &params);
+		params.database = bytes_of_string(database);
+		params.route = bytes_of_string(route);
+		params.word = bytes_of_string(words->items[i]);
+		message_pack_notification(buffer, MESSAGE_ID_CONFIG_KEYWORD, &params);
+	}
+}
+
+static void pack_patterns(
+    const char *database, const struct config_list *patterns, struct buffer *buffer)
+{
+	for (size_t i = 0; i < patterns->count; i++) {
+		const struct config_pattern *pattern = patterns->items[i];
+		struct config_pattern_params params;
+
+		message_init(&message_rows[MESSAGE_ID_CONFIG_PATTERN], &params);
+		params.database = bytes_of_string(database);
+		params.route = bytes_of_string(pattern->route);
+		params.regex = bytes_of_string(pattern->regex);
+		params.weight = pattern->weight;
+		message_pack_notification(buffer, MESSAGE_ID_CONFIG_PATTERN, &params);
+	}
+}
+
+static void pack_routing(const struct config *config, struct buffer *buffer)
+{
+	pack_keywords(NULL, "sql", &config->keywords_sql, buffer);
+	pack_keywords(NULL, "chat", &config->keywords_chat, buffer);
+	pack_patterns(NULL, &config->patterns, buffer);
+	for (size_t i = 0; i < config->databases.count; i++) {
+		const struct config_database *database = config->databases.items[i];
+
+		pack_keywords(database->name, "sql", &database->keywords_sql, buffer);
+		pack_keywords(database->name, "chat", &database->keywords_chat, buffer);
+		pack_patterns(database->name, &database->patterns, buffer);
+	}
+}
+
+static void pack_database(
+    const struct config_database *database, bool with_dsn, struct buffer *buffer)
+{
+	CLEAN(buffer) struct buffer schemas = BUFFER_INIT;
+	struct config_database_params params;
+
+	message_init(&message_rows[MESSAGE_ID_CONFIG_DATABASE], &params);
+	texts_pack(
+	    &schemas, (const char *const *)database->schemas.items, database->schemas.count);
+	params.name = bytes_of_string(database->name);
+	if (with_dsn)
+		params.dsn = bytes_of_string(database->dsn);
+	params.workers = database->workers;
+	params.queue = database->queue;
+	params.schemas = bytes_of_buffer(&schemas);
+	params.limit_rows = database->limit_rows;
+	params.limit_bytes = database->limit_bytes;
+	params.limit_time_ms = database->limit_time_ms;
+	params.limit_plan_cost = database->limit_plan_cost;
+	message_pack_notification(buffer, MESSAGE_ID_CONFIG_DATABASE, &params);
+}
+
+static void pack_databases(const struct config *config, const struct config_receiver *receiver,
+    struct buffer *buffer)
+{
+	for (size_t i = 0; i < config->databases.count; i++) {
+		const struct config_database *database = config->databases.items[i];
+
+		if (!receiver->database)
+			pack_database(database, false, buffer);
+		else if (strcmp(receiver->database, database->name) == 0)
+			pack_database(database, true, buffer);
+	}
+}
+
+static void pack_provider(
+    const struct config_provider *provider, bool with_address, struct buffer *buffer)
+{
+	struct config_provider_params params;
+
+	message_init(&message_rows[MESSAGE_ID_CONFIG_PROVIDER], &params);
+	params.name = bytes_of_string(provider->name);
+	params.type = bytes_of_string(provider->type);
+	if (with_address) {
+		params.url = bytes_of_string(provider->url);
+		params.api_key_file = bytes_of_string(provider->api_key_file);
+	}
+	params.model = bytes_of_string(provider->model);
+	params.model_route = bytes_of_string(provider->model_route);
+	params.model_sql = bytes_of_string(provider->model_sql);
+	params.model_chat = bytes_of_string(provider->model_chat);
+	params.model_hard = bytes_of_string(provider->model_hard);
+	params.timeout_ms = provider->timeout_ms;
+	params.concurrency = provider->concurrency;
+	params.queue = provider->queue;
+	message_pack_notification(buffer, MESSAGE_ID_CONFIG_PROVIDER, &params);
+}
+
+static void pack_providers(const struct config *config, enum role role, struct buffer *buffer)
+{
+	for (size_t i = 0; i < config->providers.count; i++)
+		pack_provider(config->providers.items[i], role == ROLE_INFERENCE, buffer);
+}
+
+void send_config_pack(
+    const struct config *config, const struct config_receiver *receiver, struct buffer *buffer)
+{
+	struct config_end_params end = {0};
+
+	pack_begin(config, receiver, buffer);
+	if (receiver->role == ROLE_ROUTER)
+		pack_routing(config, buffer);
+	pack_databases(config, receiver, buffer);
+	if (receiver->role == ROLE_ROUTER || receiver->role == ROLE_INFERENCE)
+		pack_providers(config, receiver->role, buffer);
+	message_pack_notification(buffer, MESSAGE_ID_CONFIG_END, &end);
+}
