@@ -23,75 +23,79 @@ struct life_row {
 };
 
 /* What can't happen, or is late news of what was decided already, changes nothing. */
-#define STAY(state) {state, LIFE_DO_NOTHING}
+#define STAY(state)                    \
+	{                              \
+		state, LIFE_DO_NOTHING \
+	}
 
-static const struct life_row life_table[LIFE_STATE_COUNT][LIFE_EVENT_COUNT] = {
-    [LIFE_GONE] =
-	{
-	    [LIFE_START] = {LIFE_STARTING, LIFE_DO_SPAWN},
-	    [LIFE_SAID_READY] = STAY(LIFE_GONE),
-	    [LIFE_DIED_EARLY] = STAY(LIFE_GONE),
-	    [LIFE_DIED_QUICKLY] = STAY(LIFE_GONE),
-	    [LIFE_DIED_SERVED] = STAY(LIFE_GONE),
-	    [LIFE_TIMER] = STAY(LIFE_GONE),
-	    [LIFE_STOP] = STAY(LIFE_GONE),
-	    [LIFE_RESTART] = STAY(LIFE_GONE),
-	},
-    [LIFE_STARTING] =
-	{
-	    [LIFE_START] = STAY(LIFE_STARTING),
-	    [LIFE_SAID_READY] = STAY(LIFE_READY),
-	    [LIFE_DIED_EARLY] = {LIFE_BACKOFF, LIFE_DO_WAIT},
-	    [LIFE_DIED_QUICKLY] = {LIFE_BACKOFF, LIFE_DO_WAIT},
-	    [LIFE_DIED_SERVED] = {LIFE_BACKOFF, LIFE_DO_WAIT},
-	    [LIFE_TIMER] = {LIFE_STARTING, LIFE_DO_KILL},
-	    [LIFE_STOP] = {LIFE_STOPPING, LIFE_DO_ASK_STOP},
-	    [LIFE_RESTART] = {LIFE_RESTARTING, LIFE_DO_ASK_STOP},
-	},
-    [LIFE_READY] =
-	{
-	    [LIFE_START] = STAY(LIFE_READY),
-	    [LIFE_SAID_READY] = STAY(LIFE_READY),
-	    [LIFE_DIED_EARLY] = {LIFE_BACKOFF, LIFE_DO_WAIT},
-	    [LIFE_DIED_QUICKLY] = {LIFE_STARTING, LIFE_DO_SPAWN},
-	    [LIFE_DIED_SERVED] = {LIFE_STARTING, LIFE_DO_SPAWN},
-	    [LIFE_TIMER] = STAY(LIFE_READY),
-	    [LIFE_STOP] = {LIFE_STOPPING, LIFE_DO_ASK_STOP},
-	    [LIFE_RESTART] = {LIFE_RESTARTING, LIFE_DO_ASK_STOP},
-	},
-    [LIFE_BACKOFF] =
-	{
-	    [LIFE_START] = STAY(LIFE_BACKOFF),
-	    [LIFE_SAID_READY] = STAY(LIFE_BACKOFF),
-	    [LIFE_DIED_EARLY] = STAY(LIFE_BACKOFF),
-	    [LIFE_DIED_QUICKLY] = STAY(LIFE_BACKOFF),
-	    [LIFE_DIED_SERVED] = STAY(LIFE_BACKOFF),
-	    [LIFE_TIMER] = {LIFE_STARTING, LIFE_DO_SPAWN},
-	    [LIFE_STOP] = {LIFE_GONE, LIFE_DO_FORGET},
-	    [LIFE_RESTART] = {LIFE_STARTING, LIFE_DO_SPAWN},
-	},
-    [LIFE_STOPPING] =
-	{
-	    [LIFE_START] = STAY(LIFE_RESTARTING),
-	    [LIFE_SAID_READY] = STAY(LIFE_STOPPING),
-	    [LIFE_DIED_EARLY] = {LIFE_GONE, LIFE_DO_FORGET},
-	    [LIFE_DIED_QUICKLY] = {LIFE_GONE, LIFE_DO_FORGET},
-	    [LIFE_DIED_SERVED] = {LIFE_GONE, LIFE_DO_FORGET},
-	    [LIFE_TIMER] = {LIFE_STOPPING, LIFE_DO_KILL},
-	    [LIFE_STOP] = STAY(LIFE_STOPPING),
-	    [LIFE_RESTART] = STAY(LIFE_STOPPING),
-	},
-    [LIFE_RESTARTING] =
-	{
-	    [LIFE_START] = STAY(LIFE_RESTARTING),
-	    [LIFE_SAID_READY] = STAY(LIFE_RESTARTING),
-	    [LIFE_DIED_EARLY] = {LIFE_STARTING, LIFE_DO_SPAWN},
-	    [LIFE_DIED_QUICKLY] = {LIFE_STARTING, LIFE_DO_SPAWN},
-	    [LIFE_DIED_SERVED] = {LIFE_STARTING, LIFE_DO_SPAWN},
-	    [LIFE_TIMER] = {LIFE_RESTARTING, LIFE_DO_KILL},
-	    [LIFE_STOP] = STAY(LIFE_STOPPING),
-	    [LIFE_RESTART] = STAY(LIFE_RESTARTING),
-	},
+static const struct life_row life_table[LIFE_STATE_COUNT][LIFE_EVENT_COUNT] =
+    {
+        [LIFE_GONE] =
+            {
+                [LIFE_START] = {LIFE_STARTING, LIFE_DO_SPAWN},
+                [LIFE_SAID_READY] = STAY(LIFE_GONE),
+                [LIFE_DIED_EARLY] = STAY(LIFE_GONE),
+                [LIFE_DIED_QUICKLY] = STAY(LIFE_GONE),
+                [LIFE_DIED_SERVED] = STAY(LIFE_GONE),
+                [LIFE_TIMER] = STAY(LIFE_GONE),
+                [LIFE_STOP] = STAY(LIFE_GONE),
+                [LIFE_RESTART] = STAY(LIFE_GONE),
+            },
+        [LIFE_STARTING] =
+            {
+                [LIFE_START] = STAY(LIFE_STARTING),
+                [LIFE_SAID_READY] = STAY(LIFE_READY),
+                [LIFE_DIED_EARLY] = {LIFE_BACKOFF, LIFE_DO_WAIT},
+                [LIFE_DIED_QUICKLY] = {LIFE_BACKOFF, LIFE_DO_WAIT},
+                [LIFE_DIED_SERVED] = {LIFE_BACKOFF, LIFE_DO_WAIT},
+                [LIFE_TIMER] = {LIFE_STARTING, LIFE_DO_KILL},
+                [LIFE_STOP] = {LIFE_STOPPING, LIFE_DO_ASK_STOP},
+                [LIFE_RESTART] = {LIFE_RESTARTING, LIFE_DO_ASK_STOP},
+            },
+        [LIFE_READY] =
+            {
+                [LIFE_START] = STAY(LIFE_READY),
+                [LIFE_SAID_READY] = STAY(LIFE_READY),
+                [LIFE_DIED_EARLY] = {LIFE_BACKOFF, LIFE_DO_WAIT},
+                [LIFE_DIED_QUICKLY] = {LIFE_STARTING, LIFE_DO_SPAWN},
+                [LIFE_DIED_SERVED] = {LIFE_STARTING, LIFE_DO_SPAWN},
+                [LIFE_TIMER] = STAY(LIFE_READY),
+                [LIFE_STOP] = {LIFE_STOPPING, LIFE_DO_ASK_STOP},
+                [LIFE_RESTART] = {LIFE_RESTARTING, LIFE_DO_ASK_STOP},
+            },
+        [LIFE_BACKOFF] =
+            {
+                [LIFE_START] = STAY(LIFE_BACKOFF),
+                [LIFE_SAID_READY] = STAY(LIFE_BACKOFF),
+                [LIFE_DIED_EARLY] = STAY(LIFE_BACKOFF),
+                [LIFE_DIED_QUICKLY] = STAY(LIFE_BACKOFF),
+                [LIFE_DIED_SERVED] = STAY(LIFE_BACKOFF),
+                [LIFE_TIMER] = {LIFE_STARTING, LIFE_DO_SPAWN},
+                [LIFE_STOP] = {LIFE_GONE, LIFE_DO_FORGET},
+                [LIFE_RESTART] = {LIFE_STARTING, LIFE_DO_SPAWN},
+            },
+        [LIFE_STOPPING] =
+            {
+                [LIFE_START] = STAY(LIFE_RESTARTING),
+                [LIFE_SAID_READY] = STAY(LIFE_STOPPING),
+                [LIFE_DIED_EARLY] = {LIFE_GONE, LIFE_DO_FORGET},
+                [LIFE_DIED_QUICKLY] = {LIFE_GONE, LIFE_DO_FORGET},
+                [LIFE_DIED_SERVED] = {LIFE_GONE, LIFE_DO_FORGET},
+                [LIFE_TIMER] = {LIFE_STOPPING, LIFE_DO_KILL},
+                [LIFE_STOP] = STAY(LIFE_STOPPING),
+                [LIFE_RESTART] = STAY(LIFE_STOPPING),
+            },
+        [LIFE_RESTARTING] =
+            {
+                [LIFE_START] = STAY(LIFE_RESTARTING),
+                [LIFE_SAID_READY] = STAY(LIFE_RESTARTING),
+                [LIFE_DIED_EARLY] = {LIFE_STARTING, LIFE_DO_SPAWN},
+                [LIFE_DIED_QUICKLY] = {LIFE_STARTING, LIFE_DO_SPAWN},
+                [LIFE_DIED_SERVED] = {LIFE_STARTING, LIFE_DO_SPAWN},
+                [LIFE_TIMER] = {LIFE_RESTARTING, LIFE_DO_KILL},
+                [LIFE_STOP] = STAY(LIFE_STOPPING),
+                [LIFE_RESTART] = STAY(LIFE_RESTARTING),
+            },
 };
 
 enum life_event life_death_event(const struct child_life *life, bool killed, int64_t now_ms)
@@ -112,8 +116,8 @@ static int64_t backoff_ms(const struct life_limits *limits, unsigned waits)
 	return wait < limits->backoff_max_ms ? wait : limits->backoff_max_ms;
 }
 
-static int64_t wait_after(const struct child_life *life, enum life_action action,
-    bool was_ready, const struct life_limits *limits)
+static int64_t wait_after(const struct child_life *life, enum life_action action, bool was_ready,
+    const struct life_limits *limits)
 {
 	unsigned free_ones = was_ready ? QUICK_DEATHS_FREE + 1 : 1;
 

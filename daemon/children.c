@@ -114,8 +114,7 @@ static int spawn_with_channel(struct child_record *child)
 		close(ends[0]);
 		return r;
 	}
-	child->control =
-	    channel_new(child->children->base, ends[0], &options, &control_ops, child);
+	child->control = channel_new(child->children->base, ends[0], &options, &control_ops, child);
 	return 0;
 }
 
@@ -126,8 +125,8 @@ static void spawn(struct child_record *child)
 	child->started_ms = clock_now_ms();
 	if (r < 0) {
 		log_error("%s: cannot be started: %s", child->title, strerror(-r));
-		snprintf(child->last_death, sizeof(child->last_death), "not started: %s",
-		    strerror(-r));
+		snprintf(
+		    child->last_death, sizeof(child->last_death), "not started: %s", strerror(-r));
 		step(child, LIFE_DIED_EARLY);
 		return;
 	}
@@ -183,7 +182,7 @@ static void step(struct child_record *child, enum life_event event)
 		break;
 	case LIFE_DO_KILL:
 		child_kill(child, before == LIFE_STARTING ? "it was not ready in time"
-							   : "it did not stop in time");
+		                                          : "it did not stop in time");
 		break;
 	case LIFE_DO_FORGET:
 		forget(child);
@@ -249,11 +248,10 @@ static void log_obituary(const struct child_record *child, pid_t pid, bool was_a
 	if (child->life.state == LIFE_GONE) {
 		snprintf(next, sizeof(next), "it is no longer needed");
 	} else if (child->life.state == LIFE_BACKOFF &&
-		   event_pending(child->timer, EV_TIMEOUT, &due)) {
+	           event_pending(child->timer, EV_TIMEOUT, &due)) {
 		evutil_gettimeofday(&now, NULL);
 		snprintf(next, sizeof(next), "restarting in %.1f s",
-		    (double)(due.tv_sec - now.tv_sec) +
-			(double)(due.tv_usec - now.tv_usec) / 1e6);
+		    (double)(due.tv_sec - now.tv_sec) + (double)(due.tv_usec - now.tv_usec) / 1e6);
 	}
 	log_line(was_asked ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR, "%s (pid %d): %s; %s",
 	    child->title, (int)pid, child->last_death, next);

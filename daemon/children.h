@@ -42,8 +42,7 @@ struct children_ops {
 	void (*spawned)(void *owner, struct child_record *child);
 	/* Its state has changed, otherwise than by being spawned. */
 	void (*changed)(void *owner, struct child_record *child);
-	void (*message)(
-	    void *owner, struct child_record *child, struct rpc_message *message);
+	void (*message)(void *owner, struct child_record *child, struct rpc_message *message);
 	/* Its process has ended; `status` as waitpid gives it. */
 	void (*died)(void *owner, struct child_record *child, int status);
 	/* The record is about to be freed. */

@@ -22,3 +22,31 @@ optimax_router_LDADD = $(CLASSIFY_LIBS) $(TEXT_LIBS) $(SNAPSHOT_LIBS) $(SHM_LIBS
 optimaxlibexec_PROGRAMS += optimax-check
 optimax_check_SOURCES = daemon/check.c
 optimax_check_LDADD = $(SHM_LIBS)
+# optimaxd: configuration and supervisor. No client's bytes, no segment.
+noinst_LIBRARIES += libconfig.a libsupervisor.a
+libconfig_a_SOURCES = \
+	common/config_keys.def \
+	daemon/config.c daemon/config.h daemon/config_compare.c \
+	daemon/config_check.c daemon/config_check.h \
+	daemon/config_fault.c daemon/config_fault.h \
+	daemon/config_read.c daemon/config_read.h \
+	daemon/config_value.c daemon/config_value.h \
+	daemon/config_yaml.c daemon/config_yaml.h
+libconfig_a_CFLAGS = $(AM_CFLAGS) $(YAML_CFLAGS)
+libsupervisor_a_SOURCES = \
+	daemon/checker.c daemon/checker.h \
+	daemon/child_life.c daemon/child_life.h \
+	daemon/children.c daemon/children.h \
+	daemon/instance_lock.c daemon/instance_lock.h \
+	daemon/listen.c daemon/listen.h \
+	daemon/reload.c daemon/relay.c daemon/wiring.c daemon/supervisor_parts.h \
+	daemon/send_config.c daemon/send_config.h \
+	daemon/snapshots.c daemon/snapshots.h \
+	daemon/spawn.c daemon/spawn.h \
+	daemon/supervisor.c daemon/supervisor.h daemon/supervisor_stop.c
+libsupervisor_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(SYSTEMD_CFLAGS)
+SUPERVISOR_LIBS = libsupervisor.a libconfig.a $(COMMON_LIBS) $(YAML_LIBS) $(SYSTEMD_LIBS)
+
+sbin_PROGRAMS += optimaxd
+optimaxd_SOURCES = daemon/optimaxd.c daemon/optimaxd.h
+optimaxd_LDADD = $(SUPERVISOR_LIBS)

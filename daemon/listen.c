@@ -101,8 +101,8 @@ static int bind_socket(int fd, const struct wanted *wanted, const struct message
 		    wanted->path, strerror(-r));
 	r = set_group(wanted, message);
 	if (r == 0 && chmod(wanted->path, wanted->mode) != 0)
-		r = FAIL(message, errno, "cannot set the mode of %s: %s", wanted->path,
-		    strerror(errno));
+		r = FAIL(
+		    message, errno, "cannot set the mode of %s: %s", wanted->path, strerror(errno));
 	if (r == 0 && listen(fd, SOMAXCONN) != 0)
 		r = FAIL(message, errno, "cannot listen on %s: %s", wanted->path, strerror(errno));
 	if (r < 0)
@@ -203,12 +203,12 @@ static int make_runtime_dir(const char *path, const struct message *message)
 	if (mkdir(path, 0755) == 0 || errno == EEXIST) {
 		if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
 			return 0;
-		return FAIL(message, ENOTDIR, "runtime_dir: %s is no folder; configure another",
-		    path);
+		return FAIL(
+		    message, ENOTDIR, "runtime_dir: %s is no folder; configure another", path);
 	}
 	return FAIL(message, errno,
-	    "runtime_dir: cannot create %s: %s; create it for this user, or configure another", path,
-	    strerror(errno));
+	    "runtime_dir: cannot create %s: %s; create it for this user, or configure another",
+	    path, strerror(errno));
 }
 
 static void free_names(struct passed *passed)
@@ -218,12 +218,12 @@ static void free_names(struct passed *passed)
 	free(passed->names);
 }
 
-int listeners_open(const struct config *config, struct listeners *ret_listeners,
-    char *ret_message, size_t message_size)
+int listeners_open(const struct config *config, struct listeners *ret_listeners, char *ret_message,
+    size_t message_size)
 {
 	const struct message message = {ret_message, message_size};
-	const struct wanted application = {"optimax.socket", config->socket,
-	    (mode_t)config->socket_mode, config->socket_group};
+	const struct wanted application = {
+	    "optimax.socket", config->socket, (mode_t)config->socket_mode, config->socket_group};
 	const struct wanted control = {
 	    "optimax-control.socket", config->control_socket, (mode_t)config->control_mode, NULL};
 	struct listeners listeners = LISTENERS_INIT;
@@ -235,7 +235,8 @@ int listeners_open(const struct config *config, struct listeners *ret_listeners,
 	passed.count = sd_listen_fds_with_names(1, &passed.names);
 	if (passed.count < 0 || passed.count > (int)sizeof(passed.taken))
 		return FAIL(&message, EINVAL,
-		    "systemd passed sockets that cannot be used; see optimaxd.socket for two that can");
+		    "systemd passed sockets that cannot be used; see optimaxd.socket for two that "
+		    "can");
 	reserve_for(&passed, &control, true);
 	r = take_or_make(&passed, &application, &message, &listeners.application);
 	reserve_for(&passed, &control, false);

@@ -18,11 +18,10 @@ struct listener {
 struct listeners {
 	struct listener application, control;
 };
-#define LISTENERS_INIT \
-	((struct listeners){.application = {.fd = -1}, .control = {.fd = -1}})
+#define LISTENERS_INIT ((struct listeners){.application = {.fd = -1}, .control = {.fd = -1}})
 
 /* 0, or -errno with what is wrong and what to do in ret_message; nothing is left open then. */
-int listeners_open(const struct config *config, struct listeners *ret_listeners,
-    char *ret_message, size_t message_size);
+int listeners_open(const struct config *config, struct listeners *ret_listeners, char *ret_message,
+    size_t message_size);
 /* Closes both and removes the files that were made here. */
 void listeners_close(struct listeners *listeners);

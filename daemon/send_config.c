@@ -5,8 +5,8 @@
 #include "common/log.h"
 #include "common/message.h"
 
-static void pack_begin(const struct config *config, const struct config_receiver *receiver,
-    struct buffer *buffer)
+static void pack_begin(
+    const struct config *config, const struct config_receiver *receiver, struct buffer *buffer)
 {
 	struct config_begin_params params;
 	enum log_level level = LOG_LEVEL_INFO;
@@ -31,8 +31,8 @@ static void pack_begin(const struct config *config, const struct config_receiver
 	message_pack_notification(buffer, MESSAGE_ID_CONFIG_BEGIN, &params);
 }
 
-static void pack_keywords(const char *database, const char *route, const struct config_list *words,
-    struct buffer *buffer)
+static void pack_keywords(
+    const char *database, const char *route, const struct config_list *words, struct buffer *buffer)
 {
 	for (size_t i = 0; i < words->count; i++) {
 		struct config_keyword_params params;
@@ -82,8 +82,7 @@ static void pack_database(
 	struct config_database_params params;
 
 	message_init(&message_rows[MESSAGE_ID_CONFIG_DATABASE], &params);
-	texts_pack(
-	    &schemas, (const char *const *)database->schemas.items, database->schemas.count);
+	texts_pack(&schemas, (const char *const *)database->schemas.items, database->schemas.count);
 	params.name = bytes_of_string(database->name);
 	if (with_dsn)
 		params.dsn = bytes_of_string(database->dsn);
@@ -97,8 +96,8 @@ static void pack_database(
 	message_pack_notification(buffer, MESSAGE_ID_CONFIG_DATABASE, &params);
 }
 
-static void pack_databases(const struct config *config, const struct config_receiver *receiver,
-    struct buffer *buffer)
+static void pack_databases(
+    const struct config *config, const struct config_receiver *receiver, struct buffer *buffer)
 {
 	for (size_t i = 0; i < config->databases.count; i++) {
 		const struct config_database *database = config->databases.items[i];

@@ -20,5 +20,5 @@ struct config_receiver {
 };
 
 /* Appends whole messages, config_begin to config_end. */
-void send_config_pack(const struct config *config, const struct config_receiver *receiver,
-    struct buffer *buffer);
+void send_config_pack(
+    const struct config *config, const struct config_receiver *receiver, struct buffer *buffer);

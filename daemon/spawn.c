@@ -75,8 +75,7 @@ static bool place_descriptors(const int fds[static CHILD_FD_COUNT])
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
 		return false;
 	for (int fd = CHILD_FD_CONTROL; fd < CHILD_FD_COUNT; fd++) {
-		high[fd] =
-		    fds[fd] < 0 ? -1 : fcntl(fds[fd], F_DUPFD_CLOEXEC, CHILD_FD_COUNT);
+		high[fd] = fds[fd] < 0 ? -1 : fcntl(fds[fd], F_DUPFD_CLOEXEC, CHILD_FD_COUNT);
 		if (fds[fd] >= 0 && high[fd] < 0)
 			return false;
 	}
@@ -103,8 +102,8 @@ static void reset_signals(void)
 static void say_and_exit(const char *path, const char *what)
 {
 	char line[PATH_MAX + 128];
-	int size = snprintf(line, sizeof(line), "optimaxd: cannot run %s: %s: %s\n", path, what,
-	    strerror(errno));
+	int size = snprintf(
+	    line, sizeof(line), "optimaxd: cannot run %s: %s: %s\n", path, what, strerror(errno));
 
 	/* A child has no other way to tell; the supervisor logs its death. */
 	if (write(STDERR_FILENO, line, (size_t)size) < 0)
