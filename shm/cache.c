@@ -341,9 +341,9 @@ int cache_put(struct cache *cache, const struct cache_put *put)
 
 	if (put->ttl_ms <= 0)
 		return CACHE_OK;
-	if (!is_known(put->type, put->database))
+	if ((unsigned)put->type >= CACHE_TYPE_COUNT)
 		return CACHE_DROPPED;
-	if (fill_entry(cache, put, &entry)) {
+	if (is_known(put->type, put->database) && fill_entry(cache, put, &entry)) {
 		for (size_t i = 0; i < put->relation_count; i++)
 			relations[i] = (uint32_t)put->relations[i];
 		shard = shard_of_hash(cache, entry.hash);

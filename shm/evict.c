@@ -236,10 +236,7 @@ int evict_slot_locked(
 		else
 			error = evict_one(shard, now_ms);
 	}
-	if (error)
-		return error;
-	*ret_index = shard_pop_free_locked(shard);
-	return *ret_index < WORDS_LOAD(shard->header->slot_limit) ? 0 : -EUCLEAN;
+	return error ? error : shard_pop_free_locked(shard, ret_index);
 }
 
 /* So expired entries give their room back without being looked up. */

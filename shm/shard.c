@@ -181,6 +181,13 @@ void shard_count_event(const struct shard *shard, unsigned type, enum metric_cac
 		metrics_add_cache(shard->cache->metrics, groups[type], event, 1);
 }
 
+static bool limit_is_sound(const struct shard *shard)
+{
+	uint32_t limit = WORDS_LOAD(shard->header->slot_limit);
+
+	return limit > 0 && limit <= shard->geometry->slots_max && limit % LAYOUT_SLOT_BLOCK == 0;
+}
+
 int shard_lock(struct shard *shard, unsigned wait_us)
 {
 	int taken = lock_take(&shard->header->lock, wait_us);
@@ -190,7 +197,8 @@ int shard_lock(struct shard *shard, unsigned wait_us)
 	/* The sequence is asked even where the lock was free: prepare makes new locks, so what
 	 * the old ones knew of a dead owner is gone, and so it is when a repairer dies between
 	 * marking the lock and its unlock. */
-	if (taken == LOCK_TAKEN && WORDS_LOAD(shard->header->sequence) % 2 == 0)
+	if (taken == LOCK_TAKEN && WORDS_LOAD(shard->header->sequence) % 2 == 0 &&
+	    limit_is_sound(shard))
 		return 0;
 	shard_repair_locked(shard, false);
 	if (shard->cache->metrics)
@@ -308,13 +316,19 @@ int shard_remove_locked(struct shard *shard, uint32_t index)
 	return 0;
 }
 
-uint32_t shard_pop_free_locked(struct shard *shard)
+int shard_pop_free_locked(struct shard *shard, uint32_t *ret_index)
 {
 	uint32_t index = WORDS_LOAD(shard->header->free_head);
+	const struct layout_slot *slot;
 
-	if (index != LAYOUT_NONE)
-		WORDS_STORE(shard->header->free_head, WORDS_LOAD(slot_at(shard, index)->next));
-	return index;
+	if (index >= WORDS_LOAD(shard->header->slot_limit))
+		return -EUCLEAN;
+	slot = slot_at(shard, index);
+	if (slot_state(WORDS_LOAD(slot->word)) == LAYOUT_LIVE)
+		return -EUCLEAN;
+	WORDS_STORE(shard->header->free_head, WORDS_LOAD(slot->next));
+	*ret_index = index;
+	return 0;
 }
 
 void shard_push_free_locked(struct shard *shard, uint32_t index)

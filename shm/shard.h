@@ -91,7 +91,8 @@ int shard_find_locked(const struct shard *shard, uint64_t hash, unsigned type,
     unsigned database_index, struct bytes key, uint32_t *ret_index);
 void shard_link_locked(struct shard *shard, uint32_t index, uint64_t hash);
 int shard_remove_locked(struct shard *shard, uint32_t index);
-uint32_t shard_pop_free_locked(struct shard *shard);
+/* -EUCLEAN where the list is empty too: ask free_head before. */
+int shard_pop_free_locked(struct shard *shard, uint32_t *ret_index);
 void shard_push_free_locked(struct shard *shard, uint32_t index);
 void shard_count_locked(struct shard *shard, const struct entry *entry, bool add);
 /* Reads an entry's relations and clock; `relations` has room for LAYOUT_RELATIONS_MAX. */
