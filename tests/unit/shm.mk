@@ -1,5 +1,6 @@
 # tests/unit: tests of shm/
-shm_tests = tests/unit/test_shm_cache
+shm_tests = tests/unit/test_shm_cache tests/unit/test_shm_crash tests/unit/test_shm_segment \
+	tests/unit/test_shm_metrics
 check_PROGRAMS += $(shm_tests)
 SHM_SCENE = tests/unit/shm_scene.c tests/unit/shm_scene.h
 SHM_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(XXHASH_CFLAGS)
@@ -7,3 +8,12 @@ SHM_TEST_LIBS = $(SHM_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_shm_cache_SOURCES = tests/unit/test_shm_cache.c $(SHM_SCENE)
 tests_unit_test_shm_cache_CFLAGS = $(SHM_TEST_CFLAGS)
 tests_unit_test_shm_cache_LDADD = $(SHM_TEST_LIBS)
+tests_unit_test_shm_crash_SOURCES = tests/unit/test_shm_crash.c $(SHM_SCENE)
+tests_unit_test_shm_crash_CFLAGS = $(SHM_TEST_CFLAGS)
+tests_unit_test_shm_crash_LDADD = $(SHM_TEST_LIBS)
+tests_unit_test_shm_segment_SOURCES = tests/unit/test_shm_segment.c $(SHM_SCENE)
+tests_unit_test_shm_segment_CFLAGS = $(SHM_TEST_CFLAGS)
+tests_unit_test_shm_segment_LDADD = $(SHM_TEST_LIBS)
+tests_unit_test_shm_metrics_SOURCES = tests/unit/test_shm_metrics.c $(SHM_SCENE)
+tests_unit_test_shm_metrics_CFLAGS = $(SHM_TEST_CFLAGS)
+tests_unit_test_shm_metrics_LDADD = $(SHM_TEST_LIBS)

@@ -12,15 +12,16 @@ static _Atomic int64_t *clock_offset_ms;
 
 int scene_prepare(struct scene *scene, uint64_t size, uint64_t max_value)
 {
-	struct segment_geometry geometry = {
-	    .cache_size_bytes = size, .max_value_bytes = max_value};
+	struct segment_geometry geometry = {.cache_size_bytes = size, .max_value_bytes = max_value};
 
-	return segment_prepare(scene->instance, &geometry, &scene->outcome, scene->message,
-	    sizeof(scene->message));
+	return segment_prepare(
+	    scene->instance, &geometry, &scene->outcome, scene->message, sizeof(scene->message));
 }
 
 void scene_attach(struct scene *scene)
 {
+	free(scene->metrics);
+	free(scene->cache);
 	assert_int_equal(segment_attach_metrics(scene->instance, true, &scene->metrics), 0);
 	assert_int_equal(metrics_claim(scene->metrics, ROLE_ROUTER, "", 0), 0);
 	assert_int_equal(segment_attach_cache(scene->instance, &scene->cache), 0);
@@ -52,8 +53,7 @@ void scene_clock_init(void)
 
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, sizeof(int64_t)), 0);
-	clock_offset_ms =
-	    mmap(NULL, sizeof(int64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	clock_offset_ms = mmap(NULL, sizeof(int64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	assert_ptr_not_equal(clock_offset_ms, MAP_FAILED);
 	close(fd);
 	setenv("OPTIMAX_TEST_CLOCK", path, 1);
@@ -93,7 +93,7 @@ const char *scene_get_of(
 
 	buffer_reset(&value);
 	if (cache_get(scene->cache, type, database, bytes_of_string(key), max_age_ms, &value,
-		&hit) != CACHE_OK) {
+	        &hit) != CACHE_OK) {
 		assert_int_equal(value.size, 0);
 		return NULL;
 	}

@@ -42,7 +42,7 @@ static void test_put_get_replace(void **state)
 	buffer_append_string(&value, "before ");
 	scene_clock_advance(1500);
 	assert_int_equal(cache_get(scene.cache, CACHE_CHAT, CACHE_NO_DATABASE, bytes_of_string("k"),
-			     -1, &value, &hit),
+	                     -1, &value, &hit),
 	    CACHE_OK);
 	assert_string_equal(buffer_string(&value), "before two, and longer");
 	assert_in_range(hit.age_ms, 1500, 10000);
@@ -82,8 +82,8 @@ static void test_every_size(void **state)
 			value[i] = (char)(size * 31 + i * 7);
 		put.value = bytes_of(value, size);
 		assert_int_equal(cache_put(scene.cache, &put), CACHE_OK);
-		assert_int_equal(cache_get(scene.cache, CACHE_LLM, CACHE_NO_DATABASE, put.key, -1,
-				     &got, &hit),
+		assert_int_equal(
+		    cache_get(scene.cache, CACHE_LLM, CACHE_NO_DATABASE, put.key, -1, &got, &hit),
 		    CACHE_OK);
 		assert_true(bytes_equal(bytes_of_buffer(&got), put.value));
 	}
@@ -135,8 +135,7 @@ static void test_dropped(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct cache_put put = scene_put_of((enum cache_type)rows[i].type, "", "");
-		uint64_t dropped =
-		    scene_counted(&scene, CACHE_GROUP_SQL, METRIC_CACHE_DROPPED);
+		uint64_t dropped = scene_counted(&scene, CACHE_GROUP_SQL, METRIC_CACHE_DROPPED);
 
 		put.key = bytes_of(key, rows[i].key_size);
 		put.value = bytes_of(large, rows[i].value_size);
@@ -285,8 +284,7 @@ static void test_expired_give_room_back(void **state)
 	}
 	print_message("%lu of 800 live on\n", (unsigned long)lived);
 	assert_in_range(lived, 760, 800);
-	assert_in_range(
-	    scene_counted(&scene, CACHE_GROUP_LLM, METRIC_CACHE_EXPIRED), 600, 800);
+	assert_in_range(scene_counted(&scene, CACHE_GROUP_LLM, METRIC_CACHE_EXPIRED), 600, 800);
 }
 
 static void test_flush(void **state)
@@ -304,8 +302,7 @@ static void test_flush(void **state)
 
 	assert_int_equal(cache_flush(scene.cache, 1u << CACHE_STATEMENT, shop), 1);
 	assert_null(scene_get_of(&scene, CACHE_STATEMENT, shop, "s", -1));
-	assert_non_null(
-	    scene_get_of(&scene, CACHE_STATEMENT, CACHE_NO_DATABASE, "s", -1));
+	assert_non_null(scene_get_of(&scene, CACHE_STATEMENT, CACHE_NO_DATABASE, "s", -1));
 	assert_int_equal(scene_counted(&scene, CACHE_GROUP_SQL, METRIC_CACHE_STALE), 1);
 
 	assert_int_equal(cache_flush(scene.cache, 1u << CACHE_CHAT, CACHE_NO_DATABASE), 2);
@@ -323,20 +320,19 @@ static void test_relations(void **state)
 {
 	int shop = cache_database(scene.cache, bytes_of_string("shop"));
 	int other = cache_database(scene.cache, bytes_of_string("other"));
-	uint64_t orders = cache_relation(
-	    scene.cache, bytes_of_string("public"), bytes_of_string("orders"));
-	uint64_t products = cache_relation(
-	    scene.cache, bytes_of_string("public"), bytes_of_string("products"));
+	uint64_t orders =
+	    cache_relation(scene.cache, bytes_of_string("public"), bytes_of_string("orders"));
+	uint64_t products =
+	    cache_relation(scene.cache, bytes_of_string("public"), bytes_of_string("products"));
 	uint64_t both[] = {orders, products};
 	struct cache_put put = scene_put_of(CACHE_RESULT, "q", "rows");
 
 	(void)state;
 	assert_true(orders != products);
 	assert_true(orders == cache_relation(scene.cache, bytes_of_string("public"),
-				  bytes_of_string("orders")));
-	assert_true(
-	    cache_relation(scene.cache, bytes_of_string("ab"), bytes_of_string("c")) !=
-	    cache_relation(scene.cache, bytes_of_string("a"), bytes_of_string("bc")));
+	                          bytes_of_string("orders")));
+	assert_true(cache_relation(scene.cache, bytes_of_string("ab"), bytes_of_string("c")) !=
+	            cache_relation(scene.cache, bytes_of_string("a"), bytes_of_string("bc")));
 	put.database = shop;
 	put.relations = both;
 	put.relation_count = 2;
@@ -394,8 +390,8 @@ static void test_scribbled_value(void **state)
 		for (uint32_t k = 0; k < shard.header->slot_limit; k++) {
 			slot_read(slot_at(&shard, k), &entry);
 			if (slot_state(entry.word) == LAYOUT_LIVE && entry.value_size == 8)
-				((char *)extent_at(&shard,
-				    entry.extent))[entry_parts(&entry).value + 3] ^= 1;
+				((char *)extent_at(
+				    &shard, entry.extent))[entry_parts(&entry).value + 3] ^= 1;
 		}
 	}
 	assert_null(scene_get(&scene, "k"));
