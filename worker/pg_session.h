@@ -1,0 +1,24 @@
+/*
+ * What a session must look like before anything of a client runs in it: the settings, as one
+ * statement with parameters. Knows nothing of connections; pg_connection.h sends it.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PG_SESSION_PARAMETERS = 4 };
+
+struct pg_session {
+	char *schemas;	   /* as a text[] literal, for queries about the configured schemas */
+	char *search_path; /* quoted, in order; pg_catalog comes first by itself */
+	char statement_timeout[24], lock_timeout[24], idle_timeout[24];
+};
+
+void pg_session_init(struct pg_session *session, const char *const *schemas, size_t schema_count,
+    int64_t statement_timeout_ms);
+void pg_session_deinit(struct pg_session *session);
+
+const char *pg_session_statement(void);
+void pg_session_parameters(
+    const struct pg_session *session, const char *ret_values[PG_SESSION_PARAMETERS]);
