@@ -59,7 +59,6 @@ static int hex_digit(char c)
 	return -1;
 }
 
-
 static bool encode_bytea(struct buffer *buffer, const char *text, size_t size)
 {
 	CLEAN(buffer) struct buffer decoded = BUFFER_INIT;
@@ -110,7 +109,8 @@ static encode_value encoder_of(Oid type)
 	return encode_text;
 }
 
-static int refuse_value(struct error *error, const char *sqlstate, const char *column, const char *what)
+static int refuse_value(
+    struct error *error, const char *sqlstate, const char *column, const char *what)
 {
 	error_set(error, ERROR_SQL_ERROR, "column \"%s\": %s", column, what);
 	memcpy(error->sqlstate, sqlstate, sizeof(error->sqlstate));
@@ -119,8 +119,9 @@ static int refuse_value(struct error *error, const char *sqlstate, const char *c
 
 void row_encoder_init(struct row_encoder *encoder, int64_t limit_rows, int64_t limit_bytes)
 {
-	*encoder = (struct row_encoder){.limit_rows = limit_rows < UINT32_MAX ? limit_rows : UINT32_MAX,
-	    .limit_bytes = limit_bytes};
+	*encoder =
+	    (struct row_encoder){.limit_rows = limit_rows < UINT32_MAX ? limit_rows : UINT32_MAX,
+	        .limit_bytes = limit_bytes};
 	memset(buffer_reserve(&encoder->rows, ROWS_HEAD_BYTES), 0, ROWS_HEAD_BYTES);
 	encoder->rows.size = ROWS_HEAD_BYTES;
 }
@@ -148,7 +149,8 @@ static int take_columns(struct row_encoder *encoder, const PGresult *result, str
 		column->type = PQftype(result, (int)i);
 		column->encode = encoder_of(column->type);
 		if (!bytes_are_utf8(bytes_of_string(name)))
-			return refuse_value(error, "22021", "?", "its name is not UTF-8; use AS to name it");
+			return refuse_value(
+			    error, "22021", "?", "its name is not UTF-8; use AS to name it");
 		column->name = must_strdup(name);
 	}
 	return 0;
@@ -165,7 +167,8 @@ static int encode_cell(struct row_encoder *encoder, const struct encoded_column 
 	}
 	if (size > ENCODE_VALUE_BYTES_MAX)
 		return refuse_value(error, "54000", column->name,
-		    "a value is longer than 1 MiB; select a part of it, as left() or substr() give");
+		    "a value is longer than 1 MiB; select a part of it, as left() or substr() "
+		    "give");
 	if (!column->encode(&encoder->rows, PQgetvalue(result, row, index), size))
 		return refuse_value(error, "22021", column->name,
 		    "a value is not UTF-8 or not of its type; convert it in the statement, as "
@@ -215,8 +218,8 @@ int row_encoder_add(struct row_encoder *encoder, const PGresult *result, struct 
 	return 0;
 }
 
-bool row_encoder_unknown_types(const struct row_encoder *encoder, const struct type_names *names,
-    struct buffer *ret_literal)
+bool row_encoder_unknown_types(
+    const struct row_encoder *encoder, const struct type_names *names, struct buffer *ret_literal)
 {
 	bool any = false;
 

@@ -22,7 +22,7 @@ struct row_encoder {
 	int64_t limit_rows, limit_bytes;
 	size_t column_count;
 	struct encoded_column *columns; /* NULL before the first result */
-	struct buffer rows;	/* array32, its count written at the end */
+	struct buffer rows; /* array32, its count written at the end */
 	uint32_t row_count;
 	bool truncated;
 };
@@ -35,8 +35,8 @@ void row_encoder_deinit(struct row_encoder *encoder);
 int row_encoder_add(struct row_encoder *encoder, const PGresult *result, struct error *ret_error);
 
 /* The types whose names are not known, as an oid[] literal; false where there are none. */
-bool row_encoder_unknown_types(const struct row_encoder *encoder, const struct type_names *names,
-    struct buffer *ret_literal);
+bool row_encoder_unknown_types(
+    const struct row_encoder *encoder, const struct type_names *names, struct buffer *ret_literal);
 /* Appends the encoded map of all four pairs. */
 void row_encoder_finish(
     struct row_encoder *encoder, const struct type_names *names, struct buffer *ret_pairs);

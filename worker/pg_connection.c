@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "worker/backoff.h"
 #include "worker/pg_cancel.h"
 #include "worker/pg_role.h"
@@ -16,6 +17,7 @@ enum {
 	RESET_TIMEOUT_MS = 5 * 1000,
 	RETRY_FIRST_MS = 250,
 	RETRY_LIMIT_MS = 10 * 1000,
+	SERVED_MS = 1000, /* a session that lasted is replaced at once */
 	SETUP_GROUPS = 2, /* settings, role */
 	RESET_GROUPS = 3, /* ROLLBACK, DISCARD ALL, settings */
 };
@@ -37,10 +39,11 @@ struct pg_connection {
 	enum pg_state state;
 	char reason[512];
 	struct backoff backoff;
-	int groups_left;      /* of setup or reset */
-	bool command_open;    /* a result came, its NULL not yet */
+	int groups_left; /* of setup or reset */
+	int64_t ready_since_ms;
+	bool command_open; /* a result came, its NULL not yet */
 	bool send_failed;
-	bool reset_wanted;    /* as soon as the cancel request is over */
+	bool reset_wanted; /* as soon as the cancel request is over */
 	struct pg_cancel *cancel;
 };
 
@@ -121,12 +124,16 @@ static void give_up(struct pg_connection *connection, enum pg_state state, const
 {
 	char kept[sizeof(connection->reason)];
 	int64_t wait_ms = RETRY_LIMIT_MS;
+	bool served = connection->phase >= PHASE_SERVING &&
+	              clock_now_ms() - connection->ready_since_ms >= SERVED_MS;
 
+	if (served)
+		backoff_reset(&connection->backoff);
 	/* The reason may be libpq's and go with it. */
 	copy_reason(kept, sizeof(kept), reason);
 	close_pg(connection);
 	if (state == PG_DOWN)
-		wait_ms = backoff_next(&connection->backoff);
+		wait_ms = served ? 0 : backoff_next(&connection->backoff);
 	set_phase(connection, PHASE_WAITING, wait_ms);
 	set_state(connection, state, kept);
 }
@@ -242,11 +249,12 @@ static void finish_preparation(struct pg_connection *connection)
 	bool was_reset = connection->phase == PHASE_RESETTING;
 
 	set_phase(connection, PHASE_SERVING, -1);
-	backoff_reset(&connection->backoff);
-	if (was_reset)
+	if (was_reset) {
 		connection->ops->state_changed(connection->owner);
-	else
-		set_state(connection, PG_READY, "");
+		return;
+	}
+	connection->ready_since_ms = clock_now_ms();
+	set_state(connection, PG_READY, "");
 }
 
 /* Results of setup and of reset. */
@@ -292,8 +300,7 @@ static void read_results(struct pg_connection *connection)
 
 		if (!result && !connection->command_open)
 			break;
-		connection->command_open =
-		    result && PQresultStatus(result) != PGRES_PIPELINE_SYNC;
+		connection->command_open = result && PQresultStatus(result) != PGRES_PIPELINE_SYNC;
 		deliver(connection, result);
 		PQclear(result);
 		if (generation != connection->generation)
@@ -358,7 +365,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	else
 		give_up(connection, PG_DOWN,
 		    connection->phase == PHASE_RESETTING ? "the session could not be reset in time"
-							 : "the server did not answer in time");
+		                                         : "the server did not answer in time");
 }
 
 struct pg_connection *pg_connection_new(struct event_base *base, const struct pg_options *options,

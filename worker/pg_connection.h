@@ -16,7 +16,7 @@ struct pg_connection;
 enum pg_state {
 	PG_CONNECTING, /* the first try is not over */
 	PG_READY,
-	PG_DOWN,    /* tries again by itself */
+	PG_DOWN, /* tries again by itself */
 	PG_REFUSED, /* the role can do too much; looks again now and then */
 };
 

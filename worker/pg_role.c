@@ -67,7 +67,8 @@ bool pg_role_refused(const PGresult *result, char *ret_reason, size_t reason_siz
 	if (PQntuples(result) == 0)
 		return false;
 	snprintf(ret_reason, reason_size,
-	    "the role is refused: %s; OptimaX only works with a role that can do nothing but read: %s",
+	    "the role is refused: %s; OptimaX only works with a role that can do nothing but read: "
+	    "%s",
 	    PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1));
 	return true;
 }

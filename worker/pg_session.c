@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/bytes.h"
-
 /* A statement that waits for a lock holds up its worker: give up sooner than on a slow one. */
 enum { LOCK_TIMEOUT_MS = 5000, IDLE_SLACK_MS = 5000 };
 
@@ -65,6 +63,11 @@ void pg_session_deinit(struct pg_session *session)
 	free(session->schemas);
 	free(session->search_path);
 	*session = (struct pg_session){0};
+}
+
+void pg_session_quote(struct buffer *buffer, const char *identifier)
+{
+	append_quoted(buffer, identifier, "\"", '"');
 }
 
 const char *pg_session_statement(void)

@@ -12,3 +12,30 @@ libvalidate_a_SOURCES = \
 libvalidate_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 # libpg_query has XXH symbols of its own: xxhash, in SNAPSHOT_LIBS, must come before it.
 VALIDATE_LIBS = libvalidate.a $(SNAPSHOT_LIBS) $(JANSSON_LIBS) $(PG_QUERY_LIBS)
+# one connection to PostgreSQL, and what a reply and a schema are made of
+noinst_LIBRARIES += libpgworker.a
+libpgworker_a_SOURCES = \
+	worker/backoff.c worker/backoff.h \
+	worker/encode_rows.c worker/encode_rows.h \
+	worker/pg_cancel.c worker/pg_cancel.h \
+	worker/pg_connection.c worker/pg_connection.h \
+	worker/pg_role.c worker/pg_role.h \
+	worker/pg_session.c worker/pg_session.h \
+	worker/plan_memory.c worker/plan_memory.h \
+	worker/schema_build.c worker/schema_build.h worker/schema_queries.c \
+	worker/type_names.c worker/type_names.h
+libpgworker_a_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(EVENT_CFLAGS) $(XXHASH_CFLAGS)
+
+# optimax-database: VALIDATE_LIBS has the snapshot, xxhash before libpg_query, and jansson
+optimaxlibexec_PROGRAMS += optimax-database
+optimax_database_SOURCES = worker/database.c \
+	worker/execute.c worker/execute.h \
+	worker/query_job.c worker/query_job.h
+optimax_database_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(XXHASH_CFLAGS)
+optimax_database_LDADD = libpgworker.a libshm.a $(VALIDATE_LIBS) $(PQ_LIBS)
+
+# optimax-watcher
+optimaxlibexec_PROGRAMS += optimax-watcher
+optimax_watcher_SOURCES = worker/watcher.c worker/introspect.c worker/introspect.h
+optimax_watcher_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(EVENT_CFLAGS) $(XXHASH_CFLAGS)
+optimax_watcher_LDADD = libpgworker.a $(SNAPSHOT_LIBS) $(PQ_LIBS)
