@@ -61,7 +61,6 @@ static const struct {
     {CHECK_NODE, "SELECT $1", "parameter"},
     {CHECK_NODE, "SELECT * FROM orders WHERE id = $1 + 1", "character 33"},
     {CHECK_NODE, "VALUES (DEFAULT)", "DEFAULT"},
-    {CHECK_NODE, "SELECT * FROM orders WHERE CURRENT OF c", "CURRENT OF"},
     {CHECK_NODE, "SELECT 'a' COLLATE public.mine", "collation"},
     /* functions */
     {CHECK_FUNCTION, "SELECT pg_sleep(1)", "\"pg_sleep\" at character 8"},
@@ -150,7 +149,7 @@ static const struct {
         "character 32"},
     {CHECK_RELATION, "WITH a AS (SELECT * FROM secrets), secrets AS (SELECT 1) TABLE a", "secrets"},
     {CHECK_RELATION, "SELECT (WITH secrets AS (SELECT 1) SELECT 1 FROM secrets), v FROM secrets",
-        "character 69"},
+        "character 67"},
     {CHECK_RELATION, "(WITH secrets AS (SELECT 1) TABLE secrets) UNION SELECT v FROM secrets",
         "secrets"},
     {CHECK_RELATION, "WITH secrets AS (SELECT 1) SELECT * FROM public.secrets", "public.secrets"},
