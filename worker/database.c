@@ -155,7 +155,7 @@ static void check(struct database_worker *worker, uint32_t msgid, struct bytes m
 		return;
 	}
 	validate(params.sql, worker->resources.snapshot, &verdict);
-	validate_reply_pack(&verdict, &pairs);
+	validate_reply_encode(&verdict, &pairs);
 	verdict_free(&verdict);
 	message_init(&validate_result_row, &result);
 	result.pairs = bytes_of_buffer(&pairs);
