@@ -1,1 +1,8 @@
 # bench/: what it builds and what that links
+
+# Accuracy and cost of the classification on labelled texts; fit_route.py fits its weights.
+noinst_PROGRAMS += bench/route_eval
+bench_route_eval_SOURCES = bench/route_eval.c
+bench_route_eval_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+bench_route_eval_LDADD = $(CLASSIFY_LIBS) libcommon.a $(JANSSON_LIBS)
+EXTRA_DIST += bench/fit_route.py

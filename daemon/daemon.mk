@@ -50,3 +50,12 @@ SUPERVISOR_LIBS = libsupervisor.a libconfig.a $(COMMON_LIBS) $(YAML_LIBS) $(SYST
 sbin_PROGRAMS += optimaxd
 optimaxd_SOURCES = daemon/optimaxd.c daemon/optimaxd.h
 optimaxd_LDADD = $(SUPERVISOR_LIBS)
+# The classification of texts, which the router links.
+noinst_LIBRARIES += libclassify.a
+libclassify_a_SOURCES = \
+	daemon/classify.c daemon/classify.h \
+	daemon/classify_phrases.def daemon/classify_signals.def daemon/classify_words.def \
+	daemon/classify_rules.c \
+	daemon/classify_signals.c daemon/classify_signals.h
+libclassify_a_CFLAGS = $(AM_CFLAGS) $(PCRE2_CFLAGS) $(XXHASH_CFLAGS)
+CLASSIFY_LIBS = libclassify.a $(TEXT_LIBS) $(PCRE2_LIBS) -lm

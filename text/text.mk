@@ -7,7 +7,7 @@ libsnapshot_a_CFLAGS = $(AM_CFLAGS) $(XXHASH_CFLAGS)
 SNAPSHOT_LIBS = libsnapshot.a $(COMMON_LIBS) $(XXHASH_LIBS)
 noinst_LIBRARIES += libtext.a
 libtext_a_SOURCES = \
-	text/abbreviations.def text/sql_shape_words.def text/stop_words.def \
+	text/abbreviations.def text/irregular.def text/sql_shape_words.def text/stop_words.def \
 	text/compose.c text/compose.h \
 	text/identifier.c text/identifier.h \
 	text/normalise.c text/normalise.h \

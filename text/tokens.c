@@ -284,10 +284,37 @@ static char *fold(struct block **blocks, struct bytes raw, bool is_word_token)
 	return folded;
 }
 
+struct irregular {
+	const char *form;
+	const char *plain;
+};
+
+static const struct irregular irregulars[] = {
+#define IRREGULAR(form, plain) {form, plain},
+#include "text/irregular.def"
+#undef IRREGULAR
+};
+
+static int compare_irregular(const void *key, const void *row)
+{
+	return strcmp(key, ((const struct irregular *)row)->form);
+}
+
+/* people for person: the plain form, whose stem is meant; NULL where a word is regular. */
+static const char *find_plain(const char *folded)
+{
+	const struct irregular *found = bsearch(folded, irregulars,
+	    sizeof(irregulars) / sizeof(irregulars[0]), sizeof(irregulars[0]), compare_irregular);
+
+	return found ? found->plain : NULL;
+}
+
 /* The stem as the stemmer's own memory, valid until the next one; the word itself where there
  * is nothing to take away. */
-static struct bytes stem_of(struct bytes word)
+static struct bytes stem_of(const char *folded)
 {
+	const char *plain = find_plain(folded);
+	struct bytes word = bytes_of_string(plain ? plain : folded);
 	static struct sb_stemmer *stemmer;
 	const sb_symbol *stem;
 
@@ -305,7 +332,7 @@ static struct bytes stem_of(struct bytes word)
 
 static const char *stem_string(struct block **blocks, const char *folded)
 {
-	struct bytes word = bytes_of_string(folded), stem = stem_of(word);
+	struct bytes word = bytes_of_string(folded), stem = stem_of(folded);
 
 	if (bytes_equal(word, stem))
 		return folded;
@@ -372,7 +399,7 @@ void token_stem(struct bytes word, struct buffer *ret_stem)
 	struct bytes stem;
 	struct tokens owner;
 
-	stem = stem_of(bytes_of_string(fold(&blocks, word, true)));
+	stem = stem_of(fold(&blocks, word, true));
 	buffer_reset(ret_stem);
 	buffer_append_bytes(ret_stem, stem);
 	owner = (struct tokens){.arena = blocks};

@@ -152,6 +152,20 @@ static void add_expanded(
 	}
 }
 
+/* Who writes body_builder may be asked for bodybuilders. */
+static void add_joined(
+    struct building *building, struct bytes left, struct bytes right, struct vocabulary_entry entry)
+{
+	char joined[WORD_BYTES_MAX];
+
+	if (left.size < 2 || right.size < 2 || left.size + right.size > sizeof(joined) ||
+	    !has_letter(left) || !has_letter(right))
+		return;
+	memcpy(joined, left.data, left.size);
+	memcpy(joined + left.size, right.data, right.size);
+	add_entry(building, bytes_of(joined, left.size + right.size), entry);
+}
+
 static void add_name(struct building *building, const char *name, struct vocabulary_entry entry)
 {
 	struct bytes words[IDENTIFIER_WORDS_MAX];
@@ -162,6 +176,8 @@ static void add_name(struct building *building, const char *name, struct vocabul
 		const char *expanded = identifier_expand(words[i]);
 
 		entry.word = (uint8_t)i;
+		if (i + 1 < count)
+			add_joined(building, words[i], words[i + 1], entry);
 		if (!has_letter(words[i]))
 			continue;
 		add_entry(building, words[i], entry);

@@ -5,4 +5,19 @@ check_PROGRAMS += tests/unit/test_snapshot
 tests_unit_test_snapshot_SOURCES = tests/unit/test_snapshot.c
 tests_unit_test_snapshot_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_snapshot_LDADD = $(SNAPSHOT_LIBS) $(CMOCKA_LIBS)
+# Normal form, tokens, identifiers, vocabulary, shape of SQL.
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/test_normalise tests/unit/test_tokens tests/unit/test_identifier \
+	tests/unit/test_vocabulary tests/unit/test_sql_shape
+text_test_libs = $(TEXT_LIBS) libcommon.a $(CMOCKA_LIBS)
+tests_unit_test_normalise_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_normalise_LDADD = $(text_test_libs)
+tests_unit_test_tokens_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_tokens_LDADD = $(text_test_libs)
+tests_unit_test_identifier_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_identifier_LDADD = $(text_test_libs)
+tests_unit_test_vocabulary_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_vocabulary_LDADD = $(text_test_libs)
+tests_unit_test_sql_shape_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_sql_shape_LDADD = $(text_test_libs)
 endif
