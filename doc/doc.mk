@@ -1,2 +1,6 @@
 # doc/: what it builds and what that links
 dist_man_MANS += doc/optimaxctl.1 doc/optimax-protocol.7
+# doc/: manual pages, written by hand
+
+# optimaxd and its configuration
+dist_man_MANS += doc/optimaxd.8 doc/optimax.yaml.5
