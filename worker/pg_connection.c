@@ -38,6 +38,7 @@ struct pg_connection {
 	enum phase phase;
 	enum pg_state state;
 	char reason[512];
+	char last_words[256]; /* what the server said before it closed the connection */
 	struct backoff backoff;
 	int groups_left; /* of setup or reset */
 	int64_t ready_since_ms;
@@ -144,10 +145,25 @@ void pg_connection_drop(struct pg_connection *connection, const char *reason)
 		give_up(connection, PG_DOWN, reason);
 }
 
-static void ignore_notice(void *arg, const PGresult *result)
+/* FATAL comes as the result of what runs, or as a notice where nothing does: the reason for the
+ * end that follows. Other notices concern nobody. */
+static void take_last_words(void *arg, const PGresult *result)
 {
-	(void)arg;
-	(void)result;
+	struct pg_connection *connection = arg;
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (severity && message && strcmp(severity, "FATAL") == 0)
+		copy_reason(connection->last_words, sizeof(connection->last_words), message);
+}
+
+static void lose(struct pg_connection *connection)
+{
+	char reason[sizeof(connection->reason)];
+
+	snprintf(reason, sizeof(reason), "the server closed the connection%s%s",
+	    connection->last_words[0] != '\0' ? ": " : "", connection->last_words);
+	give_up(connection, PG_DOWN, reason);
 }
 
 /* What stands before dbname yields to the dsn, what stands behind it does not. DNS is looked up
@@ -169,7 +185,8 @@ static void begin_connect(struct pg_connection *connection)
 		give_up(connection, PG_DOWN, "out of memory");
 		return;
 	}
-	PQsetNoticeReceiver(connection->pg, ignore_notice, NULL);
+	connection->last_words[0] = '\0';
+	PQsetNoticeReceiver(connection->pg, take_last_words, connection);
 	if (PQstatus(connection->pg) == CONNECTION_BAD) {
 		give_up(connection, PG_DOWN, PQerrorMessage(connection->pg));
 		return;
@@ -301,6 +318,7 @@ static void read_results(struct pg_connection *connection)
 		if (!result && !connection->command_open)
 			break;
 		connection->command_open = result && PQresultStatus(result) != PGRES_PIPELINE_SYNC;
+		take_last_words(connection, result);
 		deliver(connection, result);
 		PQclear(result);
 		if (generation != connection->generation)
@@ -322,7 +340,7 @@ static void on_readable(struct pg_connection *connection)
 	if (generation != connection->generation)
 		return;
 	if (!alive || connection->send_failed || PQstatus(connection->pg) == CONNECTION_BAD)
-		give_up(connection, PG_DOWN, PQerrorMessage(connection->pg));
+		lose(connection);
 	else
 		pg_connection_flush(connection);
 }

@@ -14,7 +14,8 @@ static const char role_query[] =
     " WHERE r.rolsuper),"
     " plain AS (SELECT * FROM held WHERE NOT EXISTS (SELECT FROM super)),"
     " space AS (SELECT * FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1::text[])),"
-    " relation AS (SELECT c.oid, c.relowner, pg_catalog.format('%I.%I', s.nspname, c.relname)"
+    " relation AS (SELECT c.oid, c.relowner, s.nspname, pg_catalog.format('%I.%I', s.nspname, "
+    "c.relname)"
     " AS name FROM pg_catalog.pg_class c JOIN space s ON s.oid = c.relnamespace"
     " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f'))"
     " SELECT found, remedy FROM ("
@@ -44,17 +45,20 @@ static const char role_query[] =
     " UNION ALL SELECT 4, pg_catalog.format('it owns schema %I', s.nspname),"
     " pg_catalog.format('ALTER SCHEMA %I OWNER TO another role', s.nspname)"
     " FROM space s JOIN plain p ON p.oid = s.nspowner"
-    /* 5: write grants */
+    /* 5: write grants; all who have one are named, as the role may have it by membership */
     " UNION ALL SELECT 5, 'it may write to ' || r.name,"
     " pg_catalog.format('REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA %I"
-    " FROM %I, PUBLIC', (SELECT n.nspname FROM pg_catalog.pg_class c JOIN space n"
-    " ON n.oid = c.relnamespace WHERE c.oid = r.oid), p.rolname) FROM relation r, plain p"
+    " FROM %s, PUBLIC', r.nspname, pg_catalog.string_agg(pg_catalog.quote_ident(p.rolname), ', '"
+    " ORDER BY p.rolname)) FROM relation r, plain p"
     " WHERE pg_catalog.has_table_privilege(p.oid, r.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')"
     " OR pg_catalog.has_any_column_privilege(p.oid, r.oid, 'INSERT, UPDATE')"
+    " GROUP BY r.name, r.nspname"
     /* 6: CREATE, which shadows what the validator allows by name */
     " UNION ALL SELECT 6, pg_catalog.format('it may create objects in schema %I', s.nspname),"
-    " pg_catalog.format('REVOKE CREATE ON SCHEMA %I FROM %I, PUBLIC', s.nspname, p.rolname)"
+    " pg_catalog.format('REVOKE CREATE ON SCHEMA %I FROM %s, PUBLIC', s.nspname,"
+    " pg_catalog.string_agg(pg_catalog.quote_ident(p.rolname), ', ' ORDER BY p.rolname))"
     " FROM space s, plain p WHERE pg_catalog.has_schema_privilege(p.oid, s.oid, 'CREATE')"
+    " GROUP BY s.nspname"
     ") AS finding ORDER BY rank, found LIMIT 1";
 
 const char *pg_role_query(void)

@@ -1,0 +1,384 @@
+"""The database worker and the watcher alone, with the test as their supervisor and router."""
+
+import math
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+import process
+from worker_driver import BUILD, Schema, Worker, WorkerError
+
+# Heavy enough for any machine, and stopped by nothing but a cancel.
+ENDLESS = "SELECT count(*) FROM big a, big b, big c"
+TABLES = """
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+CREATE TABLE big (id int PRIMARY KEY, name text);
+INSERT INTO big SELECT n, 'name ' || n FROM generate_series(1, 20000) n;
+CREATE TABLE kinds (id int PRIMARY KEY, b bool, i2 int2, i8 int8, f4 float4, f8 float8,
+    n numeric, t text, bin bytea, d date, ts timestamptz, iv interval, m mood, a int[], j jsonb);
+INSERT INTO kinds VALUES
+    (1, true, -32768, 9223372036854775807, 0.1, 1e300, 12345678901234567890.123456789, 'é"\\',
+     '\\x00ff41', '2024-02-29', '2024-02-29 12:00:00+00', '1 year 2 days', 'ok', '{1,2}', '{"a": 1}'),
+    (2, false, 32767, -9223372036854775808, 'NaN', '-Infinity', 'NaN', '', '', 'infinity',
+     'infinity', '-1 day', 'sad', '{}', 'null');
+INSERT INTO kinds VALUES (3);
+CREATE TABLE shapes (city text, note text);
+COMMENT ON TABLE shapes IS 'a comment';
+INSERT INTO shapes SELECT 'city ' || n % 5, repeat('long', 100) || n FROM generate_series(1, 500) n;
+CREATE TABLE wide (value text);
+INSERT INTO wide VALUES (repeat('x', 2000000));
+CREATE FUNCTION public.round(float8, int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO optimax_ro;
+"""
+
+
+@pytest.fixture(scope="session")
+def tables(session_cluster):
+    session_cluster.start()
+    name = session_cluster.create_database(TABLES)
+    session_cluster.psql("ANALYZE shapes", database=name)
+    yield name
+    session_cluster.drop_database(name)
+
+
+@pytest.fixture
+def segments():
+    instance = f"test-{os.getpid()}-w"
+    done = process.run([BUILD / "optimax-check", "--instance", instance,
+                        "--size", str(16 << 20), "--max-value", str(1 << 20)])
+    assert done.returncode == 0, done.stderr
+    yield instance
+    for name in (f"optimax-{instance}", f"optimax-{instance}-metrics"):
+        Path("/dev/shm", name).unlink(missing_ok=True)
+
+
+@pytest.fixture
+def new_worker(segments):
+    scratch = process.new_scratch("worker")
+    workers = []
+
+    def factory(program):
+        workers.append(Worker(program, segments, scratch))
+        return workers[-1]
+
+    yield factory
+    for worker in workers:
+        worker.close()
+    process.remove_scratch(scratch)
+
+
+@pytest.fixture
+def schema(new_worker, cluster, tables):
+    watcher = new_worker("optimax-watcher").configure(cluster.dsn(tables)).attach()
+    return Schema(watcher)
+
+
+@pytest.fixture
+def new_database_worker(new_worker, cluster, tables, schema):
+    def factory(**limits):
+        worker = new_worker("optimax-database").configure(cluster.dsn(tables), **limits)
+        worker.control.notification("ready")
+        return worker.give_schema(schema).attach()
+
+    return factory
+
+
+@pytest.fixture
+def worker(new_database_worker):
+    return new_database_worker()
+
+
+def error_of(worker, sql, **options):
+    with pytest.raises(WorkerError) as caught:
+        worker.execute(sql, **options)
+    return caught.value.error
+
+
+def backend_of(cluster, tables):
+    return cluster.psql("SELECT pid FROM pg_stat_activity WHERE application_name ="
+                        f" 'optimax database 0' AND datname = '{tables}'")
+
+
+def wait_for_query(cluster, tables, state="active"):
+    def there():
+        """the statement runs"""
+        return cluster.psql("SELECT pid FROM pg_stat_activity WHERE application_name ="
+                            f" 'optimax database 0' AND datname = '{tables}' AND state = '{state}'"
+                            " AND query LIKE 'SELECT count%'")
+    return int(process.wait_until(there)[0][0])
+
+
+# ---- rows ----
+
+def test_every_kind_of_value_comes_exactly(worker):
+    reply = worker.execute("SELECT * FROM kinds ORDER BY id")
+    assert [(c["name"], c["type"]) for c in reply["columns"]] == [
+        ("id", "integer"), ("b", "boolean"), ("i2", "smallint"), ("i8", "bigint"), ("f4", "real"),
+        ("f8", "double precision"), ("n", "numeric"), ("t", "text"), ("bin", "bytea"),
+        ("d", "date"), ("ts", "timestamp with time zone"), ("iv", "interval"), ("m", "mood"),
+        ("a", "integer[]"), ("j", "jsonb")]
+    one, two, three = reply["rows"]
+    assert one == [1, True, -32768, 2**63 - 1, 0.1, 1e300, "12345678901234567890.123456789", 'é"\\',
+                   b"\x00\xffA", "2024-02-29", "2024-02-29 12:00:00+00", "1 year 2 days", "ok",
+                   "{1,2}", '{"a": 1}']
+    assert math.isnan(two.pop(4))
+    assert two == [2, False, 32767, -2**63, -math.inf, "NaN", "", b"", "infinity", "infinity",
+                   "-1 days", "sad", "{}", "null"]
+    assert three == [3] + [None] * 14
+    assert (reply["row_count"], reply["truncated"]) == (3, False)
+
+
+def test_duplicate_names_and_no_rows(worker):
+    reply = worker.execute("SELECT id, id FROM big WHERE id < 0")
+    assert [column["name"] for column in reply["columns"]] == ["id", "id"]
+    assert (reply["rows"], reply["row_count"], reply["truncated"]) == ([], 0, False)
+
+
+@pytest.mark.parametrize("rows,limit,truncated", [(9, 10, False), (10, 10, False), (11, 10, True),
+                                                  (20000, 10, True), (20000, 5000, True)])
+def test_truncated_is_exact(new_database_worker, rows, limit, truncated):
+    worker = new_database_worker(limit_rows=5000)
+    for _ in range(3):  # a cancel must not hit the next statement
+        reply = worker.execute(f"SELECT id FROM big WHERE id <= {rows} ORDER BY id", limit=limit)
+        assert reply["rows"] == [[n] for n in range(1, min(rows, limit) + 1)]
+        assert (reply["row_count"], reply["truncated"]) == (len(reply["rows"]), truncated)
+
+
+def test_a_name_of_a_type_is_asked_for_after_a_cut(worker):
+    reply = worker.execute("SELECT a.m, b.id FROM kinds a, big b ORDER BY b.id", limit=1)
+    assert reply["truncated"]
+    assert reply["columns"][0]["type"] == "mood"
+
+
+def test_bytes_are_limited(new_database_worker):
+    reply = new_database_worker(limit_bytes=1024).execute("SELECT name FROM big ORDER BY id")
+    assert reply["truncated"]
+    assert 50 < reply["row_count"] < 200
+    assert len(reply["pairs"]) < 1200
+
+
+def test_a_value_over_a_mebibyte_is_an_error(worker):
+    error = error_of(worker, "SELECT value FROM wide")
+    assert (error["code"], error["sqlstate"]) == ("sql_error", "54000")
+    assert '"value"' in error["message"] and "left()" in error["message"]
+    assert worker.execute("SELECT length(value) FROM wide")["rows"] == [[2000000]]
+
+
+# ---- what is refused ----
+
+def test_errors_of_postgresql_keep_their_state(worker):
+    error = error_of(worker, "SELECT 1 / (id - 1) FROM big")
+    assert (error["code"], error["sqlstate"]) == ("sql_error", "22012")
+    assert error["message"] == "division by zero"
+    assert error_of(worker, "SELECT nothing FROM big")["sqlstate"] == "42703"
+    assert worker.execute("SELECT count(*) FROM kinds")["rows"] == [[3]]
+
+
+def test_the_validator_stands_before_the_database(worker):
+    error = error_of(worker, "DELETE FROM big")
+    assert (error["code"], error["detail"]) == ("sql_rejected", "not_select")
+    assert worker.check("SELECT id FROM big")["verdict"] == "allow"
+    assert worker.check("SELECT pg_sleep(1)")["verdict"] == "reject"
+
+
+def test_a_plan_that_costs_too_much_is_not_run(new_database_worker):
+    worker = new_database_worker(limit_plan_cost=1000)
+    error = error_of(worker, "SELECT count(*) FROM big a, big b")
+    assert (error["code"], error["detail"]) == ("sql_rejected", "cost")
+    assert "limits.plan_cost of 1000" in error["message"]
+    for _ in range(2):  # planned first, then remembered
+        assert worker.execute("SELECT name FROM big WHERE id = 7")["rows"] == [["name 7"]]
+
+
+def test_a_second_statement_is_overloaded(new_database_worker):
+    worker = new_database_worker(limit_plan_cost=0)
+    first = worker.start(ENDLESS)
+    error = error_of(worker, "SELECT 1")
+    assert error["code"] == "overloaded" and error["retry_after_ms"] > 0
+    worker.work.send([2, "cancel", [first]])
+    with pytest.raises(WorkerError, match="cancelled"):
+        worker.work.response(first)
+
+
+# ---- time ----
+
+def test_deadline_and_cancel_end_the_statement_on_the_server(new_database_worker, cluster, tables):
+    worker = new_database_worker(limit_plan_cost=0)
+    assert error_of(worker, ENDLESS, timeout_ms=300)["code"] == "timeout"
+    msgid = worker.start(ENDLESS)
+    pid = wait_for_query(cluster, tables)
+    worker.work.send([2, "cancel", [msgid]])
+    with pytest.raises(WorkerError, match="cancelled"):
+        worker.work.response(msgid)
+    assert worker.execute("SELECT count(*) FROM kinds")["rows"] == [[3]]
+    # The same session: a cancel is no reason to connect again.
+    assert int(backend_of(cluster, tables)[0][0]) == pid
+
+
+def test_the_configured_time_holds_too(new_database_worker):
+    worker = new_database_worker(limit_plan_cost=0, limit_time_ms=300)
+    assert error_of(worker, ENDLESS)["code"] == "timeout"
+
+
+def test_a_server_that_does_not_cancel_is_left(new_database_worker, cluster, tables):
+    worker = new_database_worker(limit_plan_cost=0)
+    msgid = worker.start(ENDLESS, timeout_ms=2000)
+    pid = wait_for_query(cluster, tables)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(WorkerError, match="timeout"):
+            worker.work.response(msgid)
+        process.wait_until(lambda: recovered(worker))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_router_that_has_gone_wants_nothing_any_more(new_database_worker, cluster, tables):
+    worker = new_database_worker(limit_plan_cost=0)
+    worker.start(ENDLESS)
+    wait_for_query(cluster, tables)
+    worker.attach()
+    assert worker.execute("SELECT count(*) FROM kinds")["rows"] == [[3]]
+
+
+# ---- the connection ----
+
+def recovered(worker):
+    """the worker answers again"""
+    try:
+        return worker.execute("SELECT count(*) FROM kinds")["rows"] == [[3]]
+    except WorkerError as error:
+        assert error.code == "database_unavailable"
+        assert error.error["retryable"]
+        return False
+
+
+def test_a_restart_of_the_server_is_survived(new_database_worker, cluster, tables):
+    worker = new_database_worker(limit_plan_cost=0)
+    msgid = worker.start(ENDLESS)
+    wait_for_query(cluster, tables)
+    cluster.stop()
+    with pytest.raises(WorkerError, match="database_unavailable.*administrator command"):
+        worker.work.response(msgid)
+    error = error_of(worker, "SELECT count(*) FROM kinds")
+    assert error["code"] == "database_unavailable" and error["retryable"]
+    assert '"shop"' in error["message"]
+    cluster.start()
+    process.wait_until(lambda: recovered(worker))
+
+
+def test_a_job_waits_for_the_first_connection(new_worker, cluster, tables, schema):
+    worker = new_worker("optimax-database").configure(cluster.dsn(tables)).attach()
+    worker.version = schema.version
+    msgid = worker.start("SELECT count(*) FROM kinds")
+    worker.give_schema(schema)
+    assert worker.work.response(msgid)["execute_us"] > 0
+
+
+REFUSED = {
+    "superuser": ("ALTER ROLE r SUPERUSER", "a superuser", "CREATE ROLE"),
+    "member of superuser": ("GRANT postgres TO r", "member of postgres", "CREATE ROLE"),
+    "createrole": ("ALTER ROLE r CREATEROLE", "CREATEROLE", "NOCREATEROLE"),
+    "replication": ("ALTER ROLE r REPLICATION", "REPLICATION", "NOREPLICATION"),
+    "server files": ("GRANT pg_read_server_files TO r", "pg_read_server_files",
+                     "REVOKE pg_read_server_files FROM r"),
+    "program": ("GRANT pg_execute_server_program TO r", "pg_execute_server_program", "REVOKE"),
+    "signal": ("GRANT pg_signal_backend TO r", "pg_signal_backend", "REVOKE"),
+    "owner": ("ALTER TABLE t OWNER TO r", "owns public.t", "OWNER TO"),
+    "insert": ("GRANT INSERT ON t TO r", "write to public.t", "REVOKE INSERT"),
+    "truncate": ("GRANT TRUNCATE ON t TO r", "write to public.t", "TRUNCATE"),
+    "update of a column": ("GRANT UPDATE (id) ON t TO r", "write to public.t", "UPDATE"),
+    "delete by PUBLIC": ("GRANT DELETE ON t TO PUBLIC", "write to public.t", "PUBLIC"),
+    "insert by membership": ("CREATE ROLE w; GRANT INSERT ON t TO w; GRANT w TO r",
+                             "write to public.t", "w, PUBLIC"),
+    "insert by SET ROLE": ("ALTER ROLE r NOINHERIT; CREATE ROLE w; GRANT INSERT ON t TO w;"
+                           " GRANT w TO r", "write to public.t", "w, PUBLIC"),
+    "create": ("GRANT CREATE ON SCHEMA public TO r", "create objects in schema public",
+               "REVOKE CREATE ON SCHEMA public"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_role_that_can_do_more_than_read_is_refused(name, new_worker, cluster):
+    change, found, remedy = REFUSED[name]
+    base = "CREATE TABLE t (id int);"
+    database = cluster.create_database(base)
+    try:
+        cluster.psql("CREATE ROLE r LOGIN; " + change, database=database)
+        watcher = new_worker("optimax-watcher").configure(cluster.dsn(database, "r")).attach()
+        state = watcher.work.wait(lambda message: message[2][0]["state"] == "refused")[2][0]
+        assert found in state["reason"] and remedy in state["reason"], state["reason"]
+        worker = new_worker("optimax-database").configure(cluster.dsn(database, "r")).attach()
+        worker.version = "none"
+        error = error_of(worker, "SELECT id FROM t")
+        assert (error["code"], error["retryable"]) == ("database_unavailable", False)
+        assert found in error["message"]
+    finally:
+        cluster.drop_database(database)
+        cluster.psql("DROP ROLE IF EXISTS r; DROP ROLE IF EXISTS w", database="postgres")
+
+
+def test_a_plain_reader_is_accepted(new_worker, cluster, tables):
+    watcher = new_worker("optimax-watcher").configure(cluster.dsn(tables)).attach()
+    assert watcher.work.wait(lambda message: message[2][0]["state"] == "ready")
+
+
+# ---- the cache ----
+
+def test_a_result_is_stored_or_it_is_said_why_not(worker):
+    assert "not_cached" not in worker.execute("SELECT id FROM big WHERE id = 1")
+    assert "catalog" in worker.execute("SELECT relname FROM pg_class LIMIT 1")["not_cached"]
+    assert "not_cached" in worker.execute("SELECT now()")
+    assert "schema" in worker.execute("SELECT id FROM big WHERE id = 1", version="old")["not_cached"]
+
+
+# ---- the watcher ----
+
+def test_the_schema_is_read(schema):
+    text = schema.text()
+    for part in (b"kinds", b"timestamp with time zone", b"happy", b"a comment", b"city 4", b"round"):
+        assert part in text, part
+    assert b"longlong" not in text
+
+
+def test_a_change_of_the_catalog_is_noticed_and_data_alone_is_not(new_worker, cluster):
+    database = cluster.create_database("CREATE TABLE t (id int); GRANT SELECT ON t TO optimax_ro")
+    watcher = new_worker("optimax-watcher").configure(cluster.dsn(database)).attach()
+    first = Schema(watcher)
+    cluster.psql("INSERT INTO t SELECT generate_series(1, 100)", database=database)
+    cluster.psql("ALTER TABLE t ADD COLUMN remark text", database=database)
+    second = Schema(watcher)
+    assert first.version != second.version
+    assert b"remark" in second.text()
+    os.close(first.fd)
+    os.close(second.fd)
+    cluster.drop_database(database)
+
+
+def test_the_state_is_told_to_every_router(new_worker, cluster):
+    database = cluster.create_database("CREATE TABLE t (id int)")
+    watcher = new_worker("optimax-watcher").configure(cluster.dsn(database)).attach()
+
+    def state(wanted):
+        return watcher.work.wait(lambda message: message[2][0]["state"] == wanted)[2][0]
+
+    assert state("ready")["database"] == "shop"
+    watcher.attach()
+    assert state("ready")
+    cluster.stop()
+    assert state("down")["reason"]
+    cluster.start()
+    assert state("ready")
+    cluster.drop_database(database)
+
+
+def test_a_watcher_starts_without_its_server(new_worker, cluster, tables):
+    cluster.stop()
+    watcher = new_worker("optimax-watcher").configure(cluster.dsn(tables)).attach()
+    watcher.control.notification("ready")
+    down = watcher.work.wait(lambda message: message[2][0]["state"] == "down")[2][0]
+    assert "connection to server" in down["reason"]
+    cluster.start()
+    assert Schema(watcher).version
