@@ -1,224 +1,128 @@
-"""Wrong configurations, databases and clients: each gets a clear error, everybody else is served."""
-
-import os
-import random
-import shutil
-import signal
-import socket
-import subprocess
-from pathlib import Path
+"""What a client can send wrong: it is told what, and nobody else is disturbed."""
 
 import msgpack
 import pytest
 
-import daemon as daemon_module
-import process
-from client import Client
+from client import Client, RpcError
 
-ROOT_REFUSED = "refuses to run as root"
+FINE = "SELECT count(*) FROM countries"
 
 
-def run_optimaxd(daemon, *words):
-    return process.run([daemon_module.program("optimaxd"), "--config", daemon.config_file, *words],
-                       env=daemon.env(), timeout=30)
+@pytest.fixture
+def neighbour(shared_daemon):
+    """A connection that must be served whatever the other one sends."""
+    with Client(shared_daemon.socket, 30.0) as client:
+        assert client.sql(FINE)["rows"] == [[10]]
+        yield client
+        assert client.sql(FINE, no_cache=True)["rows"] == [[10]]
 
 
-def test_check_names_file_line_and_key(new_daemon):
-    daemon = new_daemon(start=False)
-    assert run_optimaxd(daemon, "--check").stdout == f"{daemon.config_file}: ok\n"
-    daemon.write_config("instance: x\nrouting:\n  min_confidence: 7\n  when_unshure: model\n")
-    done = run_optimaxd(daemon, "--check")
-    assert done.returncode == 1
-    lines = done.stderr.splitlines()
-    assert lines[0].startswith(f"{daemon.config_file}:3: routing.min_confidence: ")
-    assert lines[1].startswith(f"{daemon.config_file}:4: routing.when_unshure: ") and "when_unsure" in lines[1]
-    assert run_optimaxd(daemon).returncode == 1
+def request(method, params, msgid=1):
+    return msgpack.packb([0, msgid, method, [params]])
 
 
-def test_a_bad_reload_leaves_the_old_configuration(daemon):
-    good = daemon.config_file.read_text()
-    daemon.write_config(good + "nonsense: 1\n")
-    error = daemon.error("reload", control=True)
-    assert error.code == "bad_request" and "nonsense" in error.message and str(daemon.config_file) in error.message
-    assert daemon.sql("SELECT 1")["rows"] == [[1]]
-    daemon.write_config(good)
-    daemon.configure({"routing": {"min_confidence": 0.99}})
-    assert daemon.call("reload", control=True)["changed"] == ["routing.min_confidence"]
-    assert daemon.call("reload", control=True)["changed"] == []
+GARBAGE = {
+    "text": b"GET / HTTP/1.1\r\n\r\n",
+    "zeros": bytes(64),
+    "no request": msgpack.packb([7, 1, "ping", []]),
+    "a map": msgpack.packb({"method": "ping"}),
+    "reserved byte": b"\xc1" * 8,
+    "extension type": msgpack.packb([0, 1, "ping", [msgpack.ExtType(1, b"x")]]),
+    "a bomb of elements": b"\x94\x00\x01\xa3ask\x91\xdd\xff\xff\xff\xff",
+    "a bomb of bytes": b"\x94\x00\x01\xa3ask\x91\xdb\xff\xff\xff\xff",
+    "nested too deeply": b"\x94\x00\x01\xa3ask" + b"\x91" * 100 + b"\x01",
+    "bad UTF-8": b"\x94\x00\x01\xa3ask\x91\x81\xa8question\xa2\xff\xfe",
+}
 
 
-def test_reload_changes_pools_and_drops_no_connection(new_daemon, shop):
-    daemon = new_daemon(databases=[{**shop, "workers": 1}])
-    daemon.wait_state("ready")
-    client = daemon.client()
-    client.sql("SELECT 1")
-    daemon.configure({"databases": [{**shop, "workers": 3, "limits": {"rows": 2}}]})
-    daemon.process.send_signal(signal.SIGHUP)
-
-    def grown():
-        """three database workers"""
-        return len([c for c in daemon.children("database") if c["state"] == "ready"]) == 3
-
-    process.wait_until(grown)
-    assert client.sql("SELECT id FROM orders")["row_count"] == 2
-    daemon.configure({"databases": []})
-    daemon.call("reload", control=True)
-    assert daemon.error("sql", {"sql": "SELECT 1"}).code == "unknown_database"
-    process.wait_until(lambda: not daemon.children("database"))
-
-
-def test_no_database_at_all(new_daemon):
-    daemon = new_daemon(databases=[])
-    daemon.wait_state("ready")
-    assert daemon.error("ask", {"question": "How many orders are there?", "route": "sql"}).code == "unknown_database"
-    assert daemon.call("ping")["protocol"] == 1
-
-
-def test_database_down_at_start_and_back(new_daemon, cluster):
-    cluster.stop()
-    daemon = new_daemon()
-    status = daemon.wait_state("degraded")
-    assert status["databases"][0]["state"] in ("down", "connecting")
-    error = daemon.error("sql", {"sql": "SELECT 1"})
-    assert error.code == "database_unavailable" and error.retryable
-    cluster.start()
-    daemon.wait_state("ready")
-    assert daemon.sql("SELECT 1")["rows"] == [[1]]
-
-
-def test_database_goes_and_comes_back(daemon, cluster):
-    daemon.sql("SELECT count(*) FROM orders")
-    cluster.stop()
-    daemon.wait_state("degraded")
-    assert daemon.sql("SELECT count(*) FROM orders")["cached"]
-    error = daemon.error("sql", {"sql": "SELECT count(*) FROM products"})
-    assert error.code == "database_unavailable" and error.retryable
-    cluster.start()
-    daemon.wait_state("ready")
-    assert daemon.sql("SELECT count(*) FROM products")["row_count"] == 1
-
-
-@pytest.mark.parametrize("grant, names", [
-    ("ALTER ROLE risky SUPERUSER", "superuser"),
-    ("GRANT INSERT ON reviews TO risky", "INSERT"),
-    ("GRANT CREATE ON SCHEMA public TO risky", "CREATE"),
-    ("GRANT pg_read_server_files TO risky", "pg_read_server_files"),
-    ("ALTER TABLE reviews OWNER TO risky", "own"),
-])
-def test_a_role_that_is_too_powerful_is_refused(new_daemon, cluster, database, grant, names):
-    cluster.psql("CREATE ROLE risky LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO risky; " + grant, database)
-    try:
-        daemon = new_daemon(databases=[{"name": "shop", "dsn": cluster.dsn(database, "risky")}])
-        daemon.wait_state(database="shop", database_state="refused")
-        error = daemon.error("sql", {"sql": "SELECT 1"})
-        assert error.code == "database_unavailable" and not error.retryable
-        assert names in error.message, error.message
-        assert daemon.status()["state"] == "degraded"
-        daemon.stop()
-    finally:
-        cluster.drop_database(database)
-        cluster.psql("DROP ROLE risky", "postgres")
-
-
-def test_a_question_of_one_mebibyte(daemon):
-    client = daemon.client()
-    client.send_bytes(msgpack.packb([0, 77, "ask", [{"question": "a" * (1 << 20)}]]))
-    kind, msgid, error, result = client.receive()
-    assert (kind, msgid, result) == (1, 77, None) and error["code"] == "too_large"
-    with pytest.raises((EOFError, ConnectionResetError)):
-        client.receive()
-    assert daemon.sql("SELECT 1")["rows"] == [[1]]
-
-
-def test_garbage_on_the_socket(daemon):
-    source = random.Random(7)
-    other = daemon.client()
-    for size in (1, 3, 10, 100, 5000):
-        for _ in range(40):
-            with Client(daemon.socket, 20) as client:
-                try:
-                    client.send_bytes(source.randbytes(size))
-                    client.socket.shutdown(socket.SHUT_WR)
-                    while client.socket.recv(4096):
-                        pass
-                except (BrokenPipeError, ConnectionResetError):
-                    pass
-        assert other.call("ping")["protocol"] == 1
-    assert all(c["restarts"] == 0 for c in daemon.children())
-
-
-def test_half_a_message_then_nothing(daemon):
-    clients = [daemon.client() for _ in range(50)]
-    for client in clients:
-        client.send_bytes(b"\x94\x00\x01\xa3as")
-    assert daemon.sql("SELECT 1")["rows"] == [[1]]
-
-
-def test_max_clients(new_daemon):
-    daemon = new_daemon({"listen": {"max_clients": 3}})
-    clients = [daemon.client() for _ in range(3)]
-    for client in clients:
-        client.call("ping")
-    refused = daemon.client()
-    kind, msgid, error, _ = refused.receive()
-    assert (kind, msgid, error["code"]) == (1, None, "overloaded") and error["retry_after_ms"] > 0
-    assert daemon.status()["state"]  # the control socket is open to the administrator
-    clients[0].close()
-
-    def accepted():
-        """one more client"""
+@pytest.mark.parametrize("data", GARBAGE.values(), ids=GARBAGE.keys())
+def test_garbage_ends_in_an_error_or_a_close(shared_daemon, neighbour, data):
+    with Client(shared_daemon.socket, 30.0) as client:
+        client.send_bytes(data)
+        client.socket.shutdown(1)
         try:
-            return daemon.client().call("ping")
-        except Exception:
-            return None
-
-    process.wait_until(accepted)
-
-
-def test_a_second_daemon_for_the_instance(daemon):
-    done = run_optimaxd(daemon)
-    assert done.returncode == 3
-    assert str(daemon.process.pid) in done.stderr
-    assert daemon.sql("SELECT 1")["rows"] == [[1]]
+            message = client.receive()
+        except (EOFError, ConnectionResetError):
+            return
+        assert message[0] == 1 and message[2]["code"] in ("bad_request", "too_large"), message
 
 
-def test_a_socket_file_that_nobody_listens_on(new_daemon):
-    daemon = new_daemon(start=False)
-    stale = socket.socket(socket.AF_UNIX)
-    stale.bind(str(daemon.socket))
-    stale.close()
-    process.own(daemon.socket)
-    daemon.start()
-    assert daemon.call("ping")["protocol"] == 1
+WRONG = {
+    "blank question": ("ask", {"question": "  "}, "bad_request", "question"),
+    "no question": ("ask", {}, "bad_request", "question"),
+    "a number as question": ("ask", {"question": 5}, "bad_request", "question"),
+    "unknown key": ("sql", {"sql": FINE, "colour": "red"}, "bad_request", "colour"),
+    "limit 0": ("sql", {"sql": FINE, "limit": 0}, "bad_request", "limit"),
+    "timeout out of range": ("sql", {"sql": FINE, "timeout_ms": 600001}, "bad_request", "timeout_ms"),
+    "unknown route": ("ask", {"question": "How many?", "route": "fast"}, "bad_request", "route"),
+    "unknown database": ("sql", {"sql": FINE, "database": "nowhere"}, "unknown_database", "nowhere"),
+    "unknown method": ("drop", {}, "unknown_method", "drop"),
+    "control method": ("status", {}, "forbidden", "control"),
+    "long statement": ("sql", {"sql": FINE + " " * 9000}, "too_large", "8"),
+    "long question": ("ask", {"question": "how many " * 4000}, "too_large", "32"),
+}
 
 
-def test_root_is_refused(new_daemon):
-    if not process.is_root():
-        pytest.skip("only root can see it")
-    daemon = new_daemon(start=False)
-    done = subprocess.run([daemon_module.program("optimaxd"), "--config", daemon.config_file],
-                          env=daemon.env(), capture_output=True, text=True, timeout=30)
-    assert done.returncode == 1 and "runuser" in done.stderr and "optimaxd.service" in done.stderr
+@pytest.mark.parametrize("method, params, code, word", WRONG.values(), ids=WRONG.keys())
+def test_the_error_names_what_is_wrong(shared_daemon, neighbour, method, params, code, word):
+    with Client(shared_daemon.socket, 30.0) as client:
+        with pytest.raises(RpcError) as raised:
+            client.call(method, params)
+        assert raised.value.code == code, raised.value.error
+        assert word in raised.value.message, raised.value.error
+        assert client.call("ping")["protocol"] == 1  # the connection goes on
 
 
-def test_full_dev_shm(new_daemon):
-    """In a mount namespace of its own, with a /dev/shm of 8 MiB."""
-    if not shutil.which("unshare") or subprocess.run(
-            ["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/dev/shm"], capture_output=True).returncode:
-        pytest.skip("no user namespaces here")
-    daemon = new_daemon(start=False)
-    script = 'mount -t tmpfs -o size=8m none /dev/shm && exec setpriv --bounding-set=-all "$@"'
-    inner = [str(daemon_module.program("optimaxd")), "--config", str(daemon.config_file)]
-    done = process.run(["unshare", "-m", "--map-user=65534", "--map-group=65534", "-U", "--map-root-user",
-                        "bash", "-c", script, "-", *inner], env=daemon.env(), timeout=60)
-    if ROOT_REFUSED in done.stderr:
-        pytest.skip("user namespaces here always map to root")
-    assert done.returncode == 1
-    assert "/dev/shm" in done.stderr and "cache.size" in done.stderr, done.stderr
+def test_a_question_of_one_mebibyte(shared_daemon, neighbour):
+    with Client(shared_daemon.socket, 30.0) as client:
+        client.send_bytes(request("ask", {"question": "x" * (1 << 20)}))
+        error, _ = client.wait_reply(1)
+        assert error["code"] == "too_large"
+        with pytest.raises((EOFError, ConnectionResetError)):
+            client.receive()
 
 
-def test_socket_modes(daemon):
-    assert daemon.socket.stat().st_mode & 0o777 == 0o660
-    assert daemon.control.stat().st_mode & 0o777 == 0o600
-    for segment in daemon.segments():
-        assert segment.stat().st_mode & 0o777 == (0o640 if segment.name.endswith("-metrics") else 0o600)
+def test_a_request_in_small_pieces(shared_daemon):
+    with Client(shared_daemon.socket, 30.0) as client:
+        for byte in request("sql", {"sql": FINE}):
+            client.send_bytes(bytes([byte]))
+        assert client.wait(1)["rows"] == [[10]]
+
+
+def test_many_requests_on_one_connection(shared_daemon):
+    with Client(shared_daemon.socket, 30.0) as client:
+        ids = [client.send("sql", {"sql": f"SELECT {n} AS n"}) for n in range(50)]
+        assert [client.wait(msgid)["rows"] for msgid in ids] == [[[n]] for n in range(50)]
+
+
+def test_a_msgid_that_is_in_flight(shared_daemon):
+    with Client(shared_daemon.socket, 30.0) as client:
+        client.send_bytes(request("sql", {"sql": FINE, "no_cache": True}) * 2)
+        codes = [message[2] and message[2]["code"] for message in (client.receive(), client.receive())]
+        assert sorted(codes, key=str) == [None, "bad_request"]
+
+
+STATEMENTS = {
+    "DELETE FROM orders": "not_select",
+    "SELECT 1; SELECT 2": "multiple",
+    "": "empty",
+    "SELEC 1": "parse",
+    "SELECT pg_sleep(1)": "function",
+    "SELECT * FROM pg_authid": "relation",
+    "SELECT * FROM orders FOR UPDATE": "locking",
+    "SELECT * INTO mine FROM orders": "into",
+}
+
+
+@pytest.mark.parametrize("sql, code", STATEMENTS.items())
+def test_statements_that_are_refused(shared_daemon, sql, code):
+    verdict = shared_daemon.call("check", {"sql": sql})
+    assert (verdict["verdict"], verdict["code"]) == ("reject", code), verdict
+    if sql:
+        error = shared_daemon.error("sql", {"sql": sql})
+        assert (error.code, error.detail) == ("sql_rejected", code)
+
+
+def test_a_wrong_statement_is_postgresqls_error(shared_daemon):
+    error = shared_daemon.error("sql", {"sql": "SELECT 1 / (id - id) FROM customers"})
+    assert (error.code, error.sqlstate) == ("sql_error", "22012")
