@@ -1,11 +1,9 @@
 # tests/unit: tests of client/
 
-if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_optimax_client
 tests_unit_test_optimax_client_SOURCES = tests/unit/test_optimax_client.c
 tests_unit_test_optimax_client_CFLAGS = $(AM_CFLAGS) $(MSGPACK_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_optimax_client_LDADD = liboptimax_objects.la $(MSGPACK_LIBS) $(CMOCKA_LIBS) -lpthread
-endif
 
 check_SCRIPTS += tests/checks/manual.sh
 EXTRA_DIST += tests/checks/manual.sh tests/checks/manual_matches_tables.py \

@@ -1,11 +1,9 @@
 # tests/unit: tests of daemon/
 
 # The classification of texts.
-if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_classify
 tests_unit_test_classify_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_classify_LDADD = $(CLASSIFY_LIBS) libcommon.a $(CMOCKA_LIBS)
-endif
 # configuration and supervisor
 check_PROGRAMS += tests/unit/test_config tests/unit/test_config_compare \
 	tests/unit/test_child_life tests/unit/test_listen tests/unit/test_send_config

@@ -1,12 +1,10 @@
 # tests/unit: tests of text/
 
-if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_snapshot
 tests_unit_test_snapshot_SOURCES = tests/unit/test_snapshot.c
 tests_unit_test_snapshot_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_snapshot_LDADD = $(SNAPSHOT_LIBS) $(CMOCKA_LIBS)
 # Normal form, tokens, identifiers, vocabulary, shape of SQL.
-if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_normalise tests/unit/test_tokens tests/unit/test_identifier \
 	tests/unit/test_vocabulary tests/unit/test_sql_shape
 text_test_libs = $(TEXT_LIBS) libcommon.a $(CMOCKA_LIBS)
@@ -20,4 +18,3 @@ tests_unit_test_vocabulary_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_vocabulary_LDADD = $(text_test_libs)
 tests_unit_test_sql_shape_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_sql_shape_LDADD = $(text_test_libs)
-endif
