@@ -98,7 +98,7 @@ void signals_add(struct signals *signals, enum signal signal, double amount, str
 	double sum = signals->amounts[signal] + amount;
 
 	signals->amounts[signal] = sum > limit ? limit : sum < -limit ? -limit : sum;
-	if (seen.size == 0 || room < 8)
+	if (seen.size == 0 || room < 8 || memmem(text, used, seen.data, seen.size))
 		return;
 	if (used > 0) {
 		memcpy(text + used, ", ", 3);
@@ -276,7 +276,7 @@ static void read_symbol(struct reading *reading, size_t index)
 		signals_add(reading->signals, SIGNAL_CODE, 0.25, BYTES_NONE);
 	if (index > 0 && index + 1 < reading->tokens->count && is_operator(symbol) &&
 	    token[-1].kind == TOKEN_NUMBER && token[1].kind == TOKEN_NUMBER)
-		signals_add(reading->signals, SIGNAL_ARITHMETIC, 1, token->raw);
+		signals_add(reading->signals, SIGNAL_ARITHMETIC, 2, token->raw);
 }
 
 static void read_tokens(struct reading *reading)

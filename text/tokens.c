@@ -260,6 +260,15 @@ static size_t finish_folded(char *folded, size_t size, bool is_word_token)
 	return kept;
 }
 
+static void fold_ascii(struct bytes raw, char *folded)
+{
+	for (size_t i = 0; i < raw.size; i++) {
+		char byte = raw.data[i];
+
+		folded[i] = byte >= 'A' && byte <= 'Z' ? (char)(byte + 32) : byte;
+	}
+}
+
 static char *fold(struct block **blocks, struct bytes raw, bool is_word_token)
 {
 	CLEAN(buffer) struct buffer composed = BUFFER_INIT;
@@ -268,11 +277,7 @@ static char *fold(struct block **blocks, struct bytes raw, bool is_word_token)
 
 	if (compose_is_ascii(raw)) {
 		folded = arena_take(blocks, size + 1);
-		for (size_t i = 0; i < size; i++) {
-			char byte = raw.data[i];
-
-			folded[i] = byte >= 'A' && byte <= 'Z' ? (char)(byte + 32) : byte;
-		}
+		fold_ascii(raw, folded);
 	} else {
 		if (compose(raw, true, &composed) < 0)
 			buffer_append_bytes(&composed, raw);
@@ -395,13 +400,22 @@ void tokens_free(struct tokens *tokens)
 
 void token_stem(struct bytes word, struct buffer *ret_stem)
 {
-	struct block *blocks = NULL;
+	CLEAN(buffer) struct buffer folded = BUFFER_INIT;
+	char room[STEM_BYTES_MAX + 1], *text = room;
 	struct bytes stem;
-	struct tokens owner;
+	size_t size = word.size;
 
-	stem = stem_of(fold(&blocks, word, true));
+	if (compose_is_ascii(word) && size <= STEM_BYTES_MAX) {
+		fold_ascii(word, room);
+	} else {
+		if (compose(word, true, &folded) < 0)
+			buffer_append_bytes(&folded, word);
+		size = folded.size;
+		buffer_reserve(&folded, 1);
+		text = folded.data;
+	}
+	text[finish_folded(text, size, true)] = '\0';
+	stem = stem_of(text);
 	buffer_reset(ret_stem);
 	buffer_append_bytes(ret_stem, stem);
-	owner = (struct tokens){.arena = blocks};
-	tokens_free(&owner);
 }
