@@ -11,27 +11,24 @@
  *
  * Each step either ends the request or starts what the next one waits for.
  */
+#include "daemon/ask.h"
+
 #include <math.h>
 
 #include "common/clock.h"
-#include "common/msgpack_scan.h"
 #include "daemon/databases.h"
 #include "daemon/keys.h"
-#include "daemon/methods.h"
 #include "daemon/request.h"
 #include "daemon/router.h"
 #include "shm/cache.h"
 #include "shm/metrics.h"
-#include "text/normalise.h"
 #include "text/snapshot.h"
 
 enum { STATEMENT_COST_US = 1000 }; /* where it was not measured */
 
-static void look_for_result(struct request *request);
-
 /* ---- keys and values of the cache ---- */
 
-static const char *const fixed_names[] = {
+const char *const ask_routes[] = {
     [REQUEST_AUTO] = "auto", [REQUEST_SQL] = "sql", [REQUEST_CHAT] = "chat"};
 
 static struct bytes question_key(struct request *request)
@@ -40,7 +37,7 @@ static struct bytes question_key(struct request *request)
 	struct question_key parts = {
 	    .database = request->database,
 	    .providers = bytes_of_string(router->providers_version),
-	    .route = bytes_of_string(fixed_names[request->fixed]),
+	    .route = bytes_of_string(ask_routes[request->fixed]),
 	    .question = request->question,
 	    .history = request->history,
 	};
@@ -212,7 +209,7 @@ static void execute(struct request *request)
 }
 
 /* The SQL is known. */
-static void look_for_result(struct request *request)
+void ask_statement(struct request *request)
 {
 	struct router *router = request->router;
 	int64_t since_us = clock_now_us();
@@ -272,7 +269,7 @@ static void generated(struct request *request, const struct job_outcome *outcome
 	}
 	buffer_append_bytes(&request->sql, result.sql);
 	buffer_append_bytes(&request->provider, result.provider);
-	look_for_result(request);
+	ask_statement(request);
 }
 
 static void submit_generate(struct request *request, const char *job,
@@ -429,7 +426,7 @@ static void run_text_as_sql(struct request *request)
 		request_fail(request, &error);
 	} else {
 		buffer_append_bytes(&request->sql, request->asked);
-		look_for_result(request);
+		ask_statement(request);
 	}
 }
 
@@ -503,149 +500,14 @@ static bool answer_chat_from_cache(struct request *request)
 	return true;
 }
 
-static void ask(struct request *request)
+void ask_question(struct request *request)
 {
 	int64_t since_us = clock_now_us();
 	bool found = request->fixed != REQUEST_CHAT && request->database && find_statement(request);
 
 	request_spent(request, TIME_LOOKUP, &since_us);
 	if (found)
-		look_for_result(request);
+		ask_statement(request);
 	else if (request->fixed == REQUEST_SQL || !answer_chat_from_cache(request))
 		route(request);
-}
-
-/* ---- the methods ---- */
-
-static int bad_history(struct error *error)
-{
-	return error_set(error, ERROR_BAD_REQUEST,
-	    "\"history\" must be a list of maps with \"role\" (user or assistant) and \"content\"");
-}
-
-static bool turn_is_sound(struct bytes *rest)
-{
-	struct msgpack_element element;
-	struct bytes key, value;
-	bool role = false, content = false;
-
-	if (!msgpack_read_element(rest, &element, NULL) || element.kind != MSGPACK_MAP ||
-	    element.count != 2)
-		return false;
-	for (int i = 0; i < 2; i++) {
-		if (!msgpack_read_element(rest, &element, &key) ||
-		    !msgpack_read_element(rest, &element, &value) || element.kind != MSGPACK_STR ||
-		    !bytes_are_utf8(value))
-			return false;
-		role |=
-		    bytes_equal_string(key, "role") &&
-		    (bytes_equal_string(value, "user") || bytes_equal_string(value, "assistant"));
-		content |= bytes_equal_string(key, "content");
-	}
-	return role && content;
-}
-
-static int check_history(struct bytes history, struct error *error)
-{
-	struct msgpack_element element;
-
-	if (!history.data)
-		return 0;
-	if (!msgpack_read_element(&history, &element, NULL) || element.kind != MSGPACK_ARRAY)
-		return bad_history(error);
-	for (uint32_t left = element.count; left > 0; left--)
-		if (!turn_is_sound(&history))
-			return bad_history(error);
-	return 0;
-}
-
-static int fixed_from_name(struct bytes name, enum request_route *ret_fixed, struct error *error)
-{
-	*ret_fixed = REQUEST_AUTO;
-	if (!name.data)
-		return 0;
-	for (int i = REQUEST_AUTO; i <= REQUEST_CHAT; i++) {
-		if (bytes_equal_string(name, fixed_names[i])) {
-			*ret_fixed = (enum request_route)i;
-			return 0;
-		}
-	}
-	return error_set(error, ERROR_BAD_REQUEST, "\"route\" must be auto, sql or chat");
-}
-
-static int64_t or_default(int64_t value, int64_t fallback)
-{
-	return value == FIELD_ABSENT ? fallback : value;
-}
-
-static void set_limits(
-    struct request *request, int64_t limit, int64_t max_age_ms, int64_t timeout_ms)
-{
-	int64_t rows = request->database ? request->database->limit_rows : 1;
-
-	request->limit = limit == FIELD_ABSENT || limit > rows ? rows : limit;
-	request->max_age_ms = or_default(max_age_ms, -1);
-	request->deadline_ms =
-	    request->arrived_us / 1000 + or_default(timeout_ms, DEFAULT_TIMEOUT_MS);
-}
-
-static int blank(const char *name, struct error *error)
-{
-	return error_set(error, ERROR_BAD_REQUEST, "\"%s\" is blank", name);
-}
-
-int ask_call(struct call *call, const void *params)
-{
-	const struct ask_params *asked = params;
-	struct request request;
-	int result;
-
-	request_init(&request, call);
-	if (normalise_is_blank(asked->question))
-		return blank("question", &call->error);
-	result = fixed_from_name(asked->route, &request.fixed, &call->error);
-	if (result == 0)
-		result = check_history(asked->history, &call->error);
-	if (result != 0)
-		return result;
-	request.database = databases_find(request.router->databases, asked->database, &call->error);
-	if (!request.database && asked->database.data)
-		return (int)call->error.code;
-	request.no_cache = asked->no_cache;
-	request.stream = asked->stream;
-	request.explain = asked->explain;
-	set_limits(&request, asked->limit, asked->max_age_ms, asked->timeout_ms);
-	buffer_reset(&request.router->text);
-	if (normalise(asked->question, &request.router->text) != 0)
-		return error_set(&call->error, ERROR_BAD_REQUEST, "\"question\" is not UTF-8");
-	request.storage = BUFFER_INIT;
-	request.asked = asked->question;
-	request.question = bytes_of_buffer(&request.router->text);
-	request.history = asked->history;
-	metrics_add(request.router->metrics, METRIC_REQUESTS, 1);
-	ask(&request);
-	return 0;
-}
-
-int sql_call(struct call *call, const void *params)
-{
-	const struct sql_params *asked = params;
-	struct request request;
-
-	request_init(&request, call);
-	if (normalise_is_blank(asked->sql))
-		return blank("sql", &call->error);
-	request.database = databases_find(request.router->databases, asked->database, &call->error);
-	if (!request.database)
-		return (int)call->error.code;
-	request.fixed = REQUEST_SQL;
-	request.via = "client";
-	request.no_cache = asked->no_cache;
-	request.stream = asked->stream;
-	request.explain = asked->explain;
-	set_limits(&request, asked->limit, asked->max_age_ms, asked->timeout_ms);
-	metrics_add(request.router->metrics, METRIC_REQUESTS, 1);
-	buffer_append_bytes(&request.sql, asked->sql);
-	look_for_result(&request);
-	return 0;
 }
