@@ -5,14 +5,19 @@ import math
 import msgpack
 import pytest
 
+import process
 from client import RpcError
+
+# Hours of work that the planner takes for little: it can't see through the sub-selects.
+SLOW = ("SELECT count(*) AS slow_{} FROM generate_series(1, (SELECT 1000000)) a, "
+        "generate_series(1, (SELECT 1000000)) b")
 
 
 def test_a_question_then_the_same_from_the_cache(daemon):
     first = daemon.ask("How many customers are there?")
     assert (first["route"], first["via"], first["cached"]) == ("sql", "heuristic", False)
-    assert first["rows"] == [[2500]] or first["row_count"] == 1
-    assert first["provider"] == "builtin" and "count(*)" in first["sql"].lower()
+    assert first["rows"] == [[4000]] and first["row_count"] == 1
+    assert first["provider"] == "rules" and "count(*)" in first["sql"].lower()
     again = daemon.ask("How   many customers are there? ")
     assert (again["via"], again["cached"], again["rows"]) == ("cache", True, first["rows"])
     assert again["age_ms"] >= 0 and "confidence" not in again
@@ -138,7 +143,6 @@ def test_a_changed_schema_is_seen(new_daemon, cluster, database):
     version = daemon.call("schema")["version"]
     cluster.psql("CREATE TABLE gift_cards (id int PRIMARY KEY, amount int); GRANT SELECT ON gift_cards TO optimax_ro",
                  database, user=cluster.OWNER)
-    import process
 
     def seen():
         """the new table in the schema"""
@@ -251,12 +255,11 @@ def test_msgid_in_flight_is_refused(daemon):
 
 def test_cancel_stops_the_query(daemon, cluster):
     client = daemon.client()
-    msgid = client.send("sql", {"sql": "SELECT count(*) FROM generate_series(1, 2000000000)"})
-    import process
+    msgid = client.send("sql", {"sql": SLOW.format("a")})
 
     def running():
         """the query in pg_stat_activity"""
-        return cluster.psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%2000000000%' "
+        return cluster.psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%AS slow_a%' "
                             "AND usename = 'optimax_ro' AND state = 'active'") == [["1"]]
 
     process.wait_until(running)
@@ -271,12 +274,11 @@ def test_cancel_stops_the_query(daemon, cluster):
 
 def test_a_client_that_leaves_cancels_too(daemon, cluster):
     client = daemon.client()
-    client.send("sql", {"sql": "SELECT count(*) FROM generate_series(1, 2000000001)"})
-    import process
+    client.send("sql", {"sql": SLOW.format("b")})
 
     def running():
         """the query in pg_stat_activity"""
-        return cluster.psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%2000000001%' "
+        return cluster.psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%AS slow_b%' "
                             "AND usename = 'optimax_ro' AND state = 'active'") == [["1"]]
 
     process.wait_until(running)
@@ -285,7 +287,7 @@ def test_a_client_that_leaves_cancels_too(daemon, cluster):
 
 
 def test_deadline(daemon):
-    error = daemon.error("sql", {"sql": "SELECT count(*) FROM generate_series(1, 2000000000)", "timeout_ms": 150})
+    error = daemon.error("sql", {"sql": SLOW.format("a"), "timeout_ms": 150})
     assert error.code == "timeout"
     assert daemon.sql("SELECT 2")["rows"] == [[2]]
 
