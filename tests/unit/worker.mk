@@ -12,3 +12,15 @@ tests_unit_test_validate_corpus_SOURCES = \
 	tests/unit/test_validate_corpus.c tests/unit/validate_schema.h
 tests_unit_test_validate_corpus_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_validate_corpus_LDADD = $(VALIDATE_LIBS)
+
+# what the database worker and the watcher are made of; no server is needed
+check_PROGRAMS += tests/unit/test_encode_rows tests/unit/test_pg_session tests/unit/test_schema_build
+tests_unit_test_encode_rows_SOURCES = tests/unit/test_encode_rows.c
+tests_unit_test_encode_rows_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(PQ_CFLAGS)
+tests_unit_test_encode_rows_LDADD = libpgworker.a $(COMMON_LIBS) $(PQ_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_pg_session_SOURCES = tests/unit/test_pg_session.c
+tests_unit_test_pg_session_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(XXHASH_CFLAGS)
+tests_unit_test_pg_session_LDADD = libpgworker.a $(COMMON_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_schema_build_SOURCES = tests/unit/test_schema_build.c
+tests_unit_test_schema_build_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(PQ_CFLAGS) $(XXHASH_CFLAGS)
+tests_unit_test_schema_build_LDADD = libpgworker.a $(SNAPSHOT_LIBS) $(PQ_LIBS) $(CMOCKA_LIBS)
