@@ -4,6 +4,7 @@
 
 enum {
 	READY_LIMIT_MS = 30 * 1000,
+	STOP_GRACE_MS = 1000, /* a child gives up by itself at LIMIT_DRAIN_STOP_MS: let it */
 	BACKOFF_MS = 2 * 1000,
 	BACKOFF_MAX_MS = 60 * 1000,
 	QUICK_DEATH_MS = 2 * 1000, /* ready for less than this: it may only fail */
@@ -12,7 +13,7 @@ enum {
 
 const struct life_limits life_limits_default = {
     .ready_ms = READY_LIMIT_MS,
-    .stop_ms = LIMIT_DRAIN_STOP_MS,
+    .stop_ms = LIMIT_DRAIN_STOP_MS + STOP_GRACE_MS,
     .backoff_ms = BACKOFF_MS,
     .backoff_max_ms = BACKOFF_MAX_MS,
 };

@@ -57,7 +57,7 @@ struct life_limits {
 };
 extern const struct life_limits life_limits_default;
 
-/* Which of the three deaths it is. `killed` is true for SIGKILL and SIGTERM: somebody else's doing.
+/* Which of the three deaths it is. `killed` is true where somebody else killed it.
  */
 enum life_event life_death_event(const struct child_life *life, bool killed, int64_t now_ms);
 

@@ -222,6 +222,7 @@ void child_kill(struct child_record *child, const char *why)
 	if (child->pid == 0)
 		return;
 	log_warning("%s (pid %d): %s; killing it", child->title, (int)child->pid, why);
+	child->killed_here = true;
 	kill(child->pid, SIGKILL);
 }
 
@@ -259,16 +260,17 @@ static void log_obituary(const struct child_record *child, pid_t pid, bool was_a
 
 static void bury(struct child_record *child, int status)
 {
-	bool killed =
-	    WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
+	bool by_others = !child->killed_here && WIFSIGNALED(status) &&
+	                 (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
 	bool was_asked = child->life.state == LIFE_STOPPING || child->life.state == LIFE_RESTARTING;
-	enum life_event event = life_death_event(&child->life, killed, clock_now_ms());
+	enum life_event event = life_death_event(&child->life, by_others, clock_now_ms());
 	pid_t pid = child->pid;
 
 	describe_death(child, status);
 	channel_free(child->control);
 	child->control = NULL;
 	child->pid = 0;
+	child->killed_here = false;
 	event_del(child->hung_up);
 	child->children->ops->died(child->children->owner, child, status);
 	step(child, event);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
@@ -99,6 +100,17 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* One descriptor for each client: as many as the administrator allows at most. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static void say_and_exit(const char *path, const char *what)
 {
 	char line[PATH_MAX + 128];
@@ -123,6 +135,8 @@ static void run_child(
 	setpgid(0, 0);
 	if (!place_descriptors(request->fds))
 		say_and_exit(path, "descriptors");
+	if (request->role == ROLE_ROUTER)
+		raise_descriptor_limit();
 	reset_signals();
 	execve(path, argv, environment);
 	say_and_exit(path, "exec");

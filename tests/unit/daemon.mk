@@ -6,7 +6,7 @@ tests_unit_test_classify_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_classify_LDADD = $(CLASSIFY_LIBS) libcommon.a $(CMOCKA_LIBS)
 # configuration and supervisor
 check_PROGRAMS += tests/unit/test_config tests/unit/test_config_compare \
-	tests/unit/test_child_life tests/unit/test_listen tests/unit/test_send_config
+	tests/unit/test_child_life tests/unit/test_children tests/unit/test_listen tests/unit/test_send_config
 EXTRA_DIST += tests/unit/config_file.h
 CONFIG_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(EVENT_CFLAGS)
 tests_unit_test_config_CFLAGS = $(CONFIG_TEST_CFLAGS)
@@ -19,3 +19,5 @@ tests_unit_test_listen_CFLAGS = $(CONFIG_TEST_CFLAGS)
 tests_unit_test_listen_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_send_config_CFLAGS = $(CONFIG_TEST_CFLAGS)
 tests_unit_test_send_config_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_children_CFLAGS = $(CONFIG_TEST_CFLAGS)
+tests_unit_test_children_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
