@@ -330,8 +330,14 @@ static void files_that_cannot_be_read(void **state)
 	}
 }
 
-/* The sample file with its keys no longer commented: `#` and no space behind it. */
-static struct config *read_sample(bool with_comments_removed, struct config_faults *faults)
+/* Prose has one space behind the #; a key has none, or its indentation. */
+static bool is_commented_key(const char *line)
+{
+	return line[0] == '#' && !(line[1] == ' ' && line[2] != ' ');
+}
+
+/* The sample file with its keys no longer commented. */
+static struct config *read_sample(bool uncommented, struct config_faults *faults)
 {
 	const char *folder = getenv("top_srcdir");
 	struct buffer path = BUFFER_INIT, text = BUFFER_INIT;
@@ -347,8 +353,7 @@ static struct config *read_sample(bool with_comments_removed, struct config_faul
 		if (strstr(line, "would be one more") || strstr(line, "would look like"))
 			while (fgets(line, sizeof(line), file) && line[0] == '#')
 				;
-		buffer_append_string(&text,
-		    with_comments_removed && line[0] == '#' && line[1] != ' ' ? line + 1 : line);
+		buffer_append_string(&text, line + (uncommented && is_commented_key(line)));
 	}
 	fclose(file);
 	config = config_from_text(text.data, text.size, faults);

@@ -203,6 +203,7 @@ struct passed_case {
 static const struct passed_case passed_cases[] = {
     {"by name, crossed", "other1", "other2", "optimax-control.socket:optimax.socket", 4, 3},
     {"by path, crossed", "c", "a", "optimaxd.socket:optimaxd.socket", 4, 3},
+    {"by path before order", "other1", "a", "x:y", 4, 3},
     {"by order", "other1", "other2", "x:y", 3, 4},
     {"without names", "a", "c", NULL, 3, 4},
     {"the application's alone", "a", NULL, "optimax.socket", 3, -1},
