@@ -110,6 +110,9 @@ static error_t option_parse(int key, char *argument, struct argp_state *state)
 		ctl->given |= row->bit;
 		return 0;
 	}
+	/* getopt says what is wrong; argp would add a hint at --usage, which is not there. */
+	if (key == ARGP_KEY_INIT)
+		state->err_stream = NULL;
 	if (key != ARGP_KEY_ARG)
 		return ARGP_ERR_UNKNOWN;
 	if (ctl->command) {
@@ -209,9 +212,13 @@ static void ctl_parse(struct ctl *ctl, int argc, char **argv)
 		options[i].key = option_rows[i].key;
 		options[i].arg = option_rows[i].argument;
 	}
-	argp_err_exit_status = CTL_USAGE;
+	if (argc > 0)
+		argv[0] = program_invocation_short_name;
 	/* ARGP_IN_ORDER: options after words too, even under POSIXLY_CORRECT. */
-	argp_parse(&argp, argc, argv, ARGP_NO_HELP | ARGP_IN_ORDER, NULL, ctl);
+	if (argp_parse(&argp, argc, argv, ARGP_NO_HELP | ARGP_IN_ORDER, NULL, ctl) == 0)
+		return;
+	fprintf(stderr, "Try: optimaxctl --help (behind -- everything is a word)\n");
+	exit(CTL_USAGE);
 }
 
 static int ctl_run(struct ctl *ctl)
@@ -246,6 +253,7 @@ int main(int argc, char **argv)
 	int status;
 
 	ctl_locale();
+	ctl_exit_on_interrupt();
 	ctl.words = calloc((size_t)argc + 1, sizeof(*ctl.words));
 	ctl.client = optimax_new();
 	if (!ctl.words || !ctl.client)

@@ -91,6 +91,8 @@ int ctl_connect_control(struct ctl *ctl);
 int ctl_request(struct ctl *ctl, const char *method, const msgpack_sbuffer *params,
     void (*on_delta)(void *owner, const msgpack_object *piece), void *owner,
     struct optimax_reply **ret_reply);
+/* Until then nothing is to be cancelled: SIGINT ends the process with CTL_INTERRUPTED. */
+void ctl_exit_on_interrupt(void);
 /* SIGINT becomes readable on ctl->signal_fd instead of ending the process. */
 void ctl_catch_interrupt(struct ctl *ctl);
 /* Prints an error as the contract has it; returns its exit status. */
@@ -128,6 +130,8 @@ void ctl_table_row(struct ctl_table *table);
 void ctl_table_cell(struct ctl_table *table, const char *text);
 void ctl_table_value(struct ctl_table *table, const msgpack_object *value);
 void ctl_table_print(struct ctl_table *table);
+/* The same, but record by record where the terminal is too narrow. */
+void ctl_table_print_rows(struct ctl_table *table);
 
 /* Text from elsewhere, its control characters made visible: a terminal obeys them. */
 void ctl_print_text(FILE *file, const char *text);

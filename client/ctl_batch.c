@@ -304,21 +304,23 @@ static int batch_loop(struct batch *batch)
 int ctl_run_batch(struct ctl *ctl, const char *method, const char *key)
 {
 	struct batch *batch = calloc(1, sizeof(*batch));
-	int status = ctl_connect(ctl);
+	int status;
 
+	if (!batch || !(batch->input = malloc(BATCH_LINE_BYTES + 1))) {
+		free(batch);
+		return ctl_fail(ctl, CTL_FAILED, "no_memory", "memory is out");
+	}
+	batch->ctl = ctl;
+	batch->method = method;
+	batch->key = key;
+	status = ctl_connect(ctl);
 	if (status == CTL_OK) {
 		ctl_catch_interrupt(ctl);
-		batch->input = malloc(BATCH_LINE_BYTES + 1);
-		if (!batch || !batch->input)
-			abort();
-		batch->ctl = ctl;
-		batch->method = method;
-		batch->key = key;
 		status = batch_loop(batch);
-		for (size_t i = 0; i < BATCH_WINDOW; i++)
-			batch_line_deinit(&batch->lines[i]);
-		free(batch->input);
 	}
+	for (size_t i = 0; i < BATCH_WINDOW; i++)
+		batch_line_deinit(&batch->lines[i]);
+	free(batch->input);
 	free(batch);
 	return status;
 }

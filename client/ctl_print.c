@@ -3,13 +3,16 @@
 #include <libsmartcols/libsmartcols.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
 
 /* ---- tables ---- */
 
-/* Where a table is wider than the terminal, columns with longer cells than this are wrapped:
- * left to itself libsmartcols squeezes the short ones too, until none can be read. */
-enum { TABLE_WRAP_BYTES = 28 };
+/* Where a table is wider than the terminal, columns with wider cells than this are wrapped: left
+ * to itself libsmartcols squeezes the short ones too, until none can be read. A table that is too
+ * wide even so is printed record by record. */
+enum { TABLE_WRAP_WIDTH = 28, TABLE_GAP = 2 };
 
 struct ctl_table {
 	struct libscols_table *scols;
@@ -56,13 +59,8 @@ void ctl_table_row(struct ctl_table *table)
 
 void ctl_table_cell(struct ctl_table *table, const char *text)
 {
-	struct libscols_column *column = scols_table_get_column(table->scols, table->cell);
-
-	if (table->line && column) {
+	if (table->line && table->cell < scols_table_get_ncols(table->scols))
 		scols_line_set_data(table->line, table->cell, text ? text : "");
-		if (text && strlen(text) > TABLE_WRAP_BYTES && !scols_column_is_right(column))
-			scols_column_set_flags(column, SCOLS_FL_WRAP);
-	}
 	table->cell++;
 }
 
@@ -85,10 +83,112 @@ void ctl_table_value(struct ctl_table *table, const msgpack_object *value)
 		free(text);
 }
 
-void ctl_table_print(struct ctl_table *table)
+/* In columns of a terminal; a control character is shown as \x.. */
+static size_t table_text_width(const char *text)
+{
+	mbstate_t state = {0};
+	size_t width = 0, size;
+	wchar_t letter;
+
+	for (; *text; text += size) {
+		size = mbrtowc(&letter, text, MB_CUR_MAX, &state);
+		if (size == (size_t)-1 || size == (size_t)-2) {
+			memset(&state, 0, sizeof(state));
+			size = 1;
+			width += 4;
+			continue;
+		}
+		int columns = wcwidth(letter);
+		width += columns >= 0 ? (size_t)columns : 4 * size;
+	}
+	return width;
+}
+
+static const char *table_data(struct ctl_table *table, size_t row, size_t cell)
+{
+	struct libscols_line *line = scols_table_get_line(table->scols, row);
+	const char *text = scols_cell_get_data(scols_line_get_cell(line, cell));
+
+	return text ? text : "";
+}
+
+static const char *table_heading(struct ctl_table *table, size_t cell)
+{
+	return scols_cell_get_data(
+	    scols_column_get_header(scols_table_get_column(table->scols, cell)));
+}
+
+/* Marks the columns that may be wrapped; the width that the table cannot go below. */
+static size_t table_least_width(struct ctl_table *table)
+{
+	size_t columns = scols_table_get_ncols(table->scols), width = TABLE_GAP * (columns - 1);
+
+	for (size_t c = 0; c < columns; c++) {
+		struct libscols_column *column = scols_table_get_column(table->scols, c);
+		size_t most = table_text_width(table_heading(table, c));
+		for (size_t r = 0; r < scols_table_get_nlines(table->scols); r++) {
+			size_t own = table_text_width(table_data(table, r, c));
+			most = own > most ? own : most;
+		}
+		if (most > TABLE_WRAP_WIDTH && !scols_column_is_right(column)) {
+			scols_column_set_flags(column, SCOLS_FL_WRAP);
+			most = TABLE_WRAP_WIDTH;
+		}
+		width += most;
+	}
+	return width;
+}
+
+/* One line a value, under the record's number. */
+static void table_print_records(struct ctl_table *table)
+{
+	for (size_t r = 0; r < scols_table_get_nlines(table->scols); r++) {
+		struct ctl_table *record = ctl_table_new();
+		printf("%s-- %zu\n", r ? "\n" : "", r + 1);
+		scols_table_enable_noheadings(record->scols, 1);
+		ctl_table_column(record, "name", CTL_LEFT);
+		ctl_table_column(record, "value", CTL_LEFT);
+		scols_column_set_flags(scols_table_get_column(record->scols, 1), SCOLS_FL_WRAP);
+		for (size_t c = 0; c < scols_table_get_ncols(table->scols); c++) {
+			ctl_table_row(record);
+			ctl_table_cell(record, table_heading(table, c));
+			ctl_table_cell(record, table_data(table, r, c));
+		}
+		fflush(stdout);
+		scols_print_table(record->scols);
+		ctl_table_free(record);
+	}
+}
+
+/* Lets long cells be wrapped where the table is wider than the terminal. False where it is too
+ * wide even so. */
+static bool table_fit(struct ctl_table *table)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+		return true;
+	return table_least_width(table) <= size.ws_col;
+}
+
+static void table_print(struct ctl_table *table)
 {
 	fflush(stdout);
 	scols_print_table(table->scols);
+}
+
+void ctl_table_print(struct ctl_table *table)
+{
+	table_fit(table);
+	table_print(table);
+}
+
+void ctl_table_print_rows(struct ctl_table *table)
+{
+	if (table_fit(table))
+		table_print(table);
+	else
+		table_print_records(table);
 }
 
 /* ---- texts and numbers for people ---- */

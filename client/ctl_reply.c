@@ -194,7 +194,7 @@ static void output_people(struct output *output, const msgpack_object *map)
 	if (output->text_begun)
 		printf("\n\n");
 	if (output->table && ctl_map_integer(map, "row_count") > 0) {
-		ctl_table_print(output->table);
+		ctl_table_print_rows(output->table);
 		printf("\n");
 	} else if (output->table) {
 		printf("no rows\n\n");

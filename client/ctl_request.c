@@ -173,11 +173,31 @@ int ctl_connect_control(struct ctl *ctl)
 
 /* ---- one request ---- */
 
+static void request_exit(int signal)
+{
+	(void)signal;
+	_exit(CTL_INTERRUPTED);
+}
+
+/* Whether SIGINT reaches this process: a shell's background job ignores it, and so it stays. */
+static bool request_can_interrupt(void)
+{
+	struct sigaction action;
+
+	return sigaction(SIGINT, NULL, &action) == 0 && action.sa_handler != SIG_IGN;
+}
+
+void ctl_exit_on_interrupt(void)
+{
+	if (request_can_interrupt())
+		signal(SIGINT, request_exit);
+}
+
 void ctl_catch_interrupt(struct ctl *ctl)
 {
 	sigset_t set;
 
-	if (ctl->signal_fd >= 0)
+	if (ctl->signal_fd >= 0 || !request_can_interrupt())
 		return;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);

@@ -4,6 +4,7 @@ The daemon here is python3-msgpack alone; what it answers is written in the test
 
 import contextlib
 import csv
+import fcntl
 import io
 import json
 import os
@@ -11,7 +12,9 @@ import pty
 import select
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import threading
 
 import msgpack
@@ -545,11 +548,37 @@ def test_watch_goes_on_until_interrupted(scene):
     assert running.returncode == 130 and figures == [STATS, STATS]
 
 
-def test_on_a_terminal_headings_stand_out(scene):
-    scene.listen(sql=DATA_REPLY)
+def on_terminal(scene, columns, *words):
+    """What optimaxctl writes to a terminal of that width, as lines."""
     parent, child = pty.openpty()
-    subprocess.run(scene.command("sql", "x"), stdout=child, check=True, timeout=30,
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+    subprocess.run(scene.command(*words), stdout=child, check=True, timeout=30,
                    env={**os.environ, "TERM": "xterm"})
     os.close(child)
-    assert b"\x1b[1m" in os.read(parent, 65536)
+    written = os.read(parent, 65536).decode()
     os.close(parent)
+    return written.splitlines()
+
+
+def test_a_terminal_shows_what_fits(scene):
+    """Headings stand out; long cells are wrapped; what is too wide even so comes as records."""
+    scene.listen(sql={**DATA_REPLY, "rows": [["word " * 30, 1, 0.5, b"", True]]})
+    wide = on_terminal(scene, 100, "sql", "x")
+    assert "\x1b[1m" in wide[0] and max(map(len, wide[1:])) <= 100
+    assert sum("word" in line for line in wide) > 1
+    narrow = on_terminal(scene, 40, "sql", "x")
+    assert narrow[0] == "-- 1" and [line.split()[0] for line in narrow if line.startswith(("total", "ok"))] == [
+        "total", "ok"]
+
+
+def test_interrupt_before_the_request_exits_130(scene):
+    scene.listen(ask=CHAT_REPLY)
+    with subprocess.Popen(scene.command("ask", "-"), stdin=subprocess.PIPE) as running:
+        running.stdin.write(b"half a question")
+        running.stdin.flush()
+        # It has read when the pipe is empty: then it is past its start.
+        while struct.unpack("i", fcntl.ioctl(running.stdin, termios.FIONREAD, b"\0" * 4))[0]:
+            os.sched_yield()
+        running.send_signal(signal.SIGINT)
+        assert running.wait(10) == 130
+    assert scene.daemon.requests == []
