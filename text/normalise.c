@@ -183,26 +183,54 @@ static void put_space(struct scan *scan, size_t start, struct buffer *buffer)
 		scan->line_comment = false;
 }
 
+/* Bytes that can begin white space, a quote or a comment; all others are copied as they come. */
+static const bool is_special[256] = {
+    ['\t' ... '\r'] = true,
+    [' '] = true,
+    ['"'] = true,
+    ['$'] = true,
+    ['\''] = true,
+    ['-'] = true,
+    ['`'] = true,
+    [0xc2] = true, /* no-break blank, next line, « */
+    [0xe1 ... 0xe3] = true, /* blanks of other widths, “ ‘ „ */
+};
+
+static void copy_plain(struct scan *scan, struct buffer *buffer)
+{
+	const char *start = scan->at;
+
+	while (scan->at < scan->end && !is_special[(unsigned char)*scan->at])
+		scan->at++;
+	buffer_append(buffer, start, (size_t)(scan->at - start));
+}
+
+/* One character that may mean something, or a whole quoted text. */
+static void copy_special(struct scan *scan, struct buffer *buffer)
+{
+	const char *start = scan->at, *quoted_end;
+
+	if (starts_with(start, scan->end, "--"))
+		scan->line_comment = true;
+	quoted_end = find_quoted(scan);
+	scan->at = quoted_end ? quoted_end : start + 1;
+	buffer_append(buffer, start, (size_t)(scan->at - start));
+}
+
 static void collapse(struct bytes text, struct buffer *buffer)
 {
 	struct scan scan = {.at = text.data, .begin = text.data, .end = text.data + text.size};
 	size_t start = buffer->size;
 
 	buffer_reserve(buffer, text.size);
-	while (scan.at < scan.end) {
-		const char *quoted_end;
-
-		if (space_size(scan.at, scan.end) > 0) {
+	for (;;) {
+		copy_plain(&scan, buffer);
+		if (scan.at == scan.end)
+			return;
+		if (space_size(scan.at, scan.end) > 0)
 			put_space(&scan, start, buffer);
-			continue;
-		}
-		if (starts_with(scan.at, scan.end, "--"))
-			scan.line_comment = true;
-		quoted_end = find_quoted(&scan);
-		if (!quoted_end)
-			quoted_end = scan.at + 1;
-		buffer_append(buffer, scan.at, (size_t)(quoted_end - scan.at));
-		scan.at = quoted_end;
+		else
+			copy_special(&scan, buffer);
 	}
 }
 
@@ -211,9 +239,9 @@ int normalise(struct bytes text, struct buffer *buffer)
 	CLEAN(buffer) struct buffer composed = BUFFER_INIT;
 	int r;
 
-	if (!bytes_are_utf8(text))
-		return -EILSEQ;
 	if (!compose_is_ascii(text)) {
+		if (!bytes_are_utf8(text))
+			return -EILSEQ;
 		r = compose(text, false, &composed);
 		if (r < 0)
 			return r;

@@ -258,7 +258,7 @@ static void test_catastrophic_pattern_is_bounded(void **state)
 	static const struct classifier_rule catastrophic[] = {
 	    {.route = ROUTE_SQL, .text = "(a+)+$", .weight = 20, .is_pattern = true},
 	    {.route = ROUTE_SQL, .text = "(x+x+)+y", .weight = 20, .is_pattern = true},
-	    {.route = ROUTE_SQL, .text = ".*.*.*.*=", .weight = 20, .is_pattern = true},
+	    {.route = ROUTE_SQL, .text = ".*.*.*.*=$", .weight = 20, .is_pattern = true},
 	};
 	enum { SIZE = 32 * 1024 };
 	char error[128], *text = malloc(SIZE);
@@ -268,11 +268,11 @@ static void test_catastrophic_pattern_is_bounded(void **state)
 
 	assert_non_null(classifier);
 	for (size_t i = 0; i < SIZE; i++)
-		text[i] = i % 50 == 49 ? '!' : i % 2000 < 1000 ? 'a' : 'x';
+		text[i] = i % 50 == 49 ? '=' : i % 2000 < 1000 ? 'a' : 'x';
 	start = clock();
 	classify(bytes_of(text, SIZE), ((struct fixture *)*state)->vocabulary, classifier,
 	    &defaults, &found);
-	assert_true(clock() - start < CLOCKS_PER_SEC / 2);
+	assert_true(clock() - start < CLOCKS_PER_SEC / 20);
 	assert_int_equal(found.lean, ROUTE_CHAT);
 	classifier_free(classifier);
 	free(text);
