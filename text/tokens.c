@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <utf8proc.h>
+#include <xxhash.h>
 
 #include "text/compose.h"
 #include "text/normalise.h"
@@ -314,12 +315,16 @@ static const char *find_plain(const char *folded)
 	return found ? found->plain : NULL;
 }
 
-/* The stem as the stemmer's own memory, valid until the next one; the word itself where there
- * is nothing to take away. */
-static struct bytes stem_of(const char *folded)
+/* Stemming is most of the work on a question, and questions share their words. */
+enum { REMEMBERED = 1024, REMEMBERED_BYTES = 20 };
+
+struct remembered {
+	char word[REMEMBERED_BYTES];
+	char stem[REMEMBERED_BYTES];
+};
+
+static struct bytes run_stemmer(struct bytes word)
 {
-	const char *plain = find_plain(folded);
-	struct bytes word = bytes_of_string(plain ? plain : folded);
 	static struct sb_stemmer *stemmer;
 	const sb_symbol *stem;
 
@@ -327,12 +332,33 @@ static struct bytes stem_of(const char *folded)
 		stemmer = sb_stemmer_new("english", "UTF_8");
 	if (!stemmer)
 		abort();
-	if (word.size > STEM_BYTES_MAX)
-		return word;
 	stem = sb_stemmer_stem(stemmer, (const sb_symbol *)word.data, (int)word.size);
 	if (!stem)
 		abort();
 	return bytes_of(stem, (size_t)sb_stemmer_length(stemmer));
+}
+
+/* The stem in memory that is valid until the next one; the word itself where it is too long. */
+static struct bytes stem_of(const char *folded)
+{
+	static struct remembered table[REMEMBERED];
+	struct bytes word = bytes_of_string(folded), stem;
+	struct remembered *slot;
+	const char *plain;
+
+	if (word.size > STEM_BYTES_MAX)
+		return word;
+	slot = &table[XXH3_64bits(folded, word.size) % REMEMBERED];
+	if (word.size > 0 && word.size < REMEMBERED_BYTES && strcmp(slot->word, folded) == 0)
+		return bytes_of_string(slot->stem);
+	plain = find_plain(folded);
+	stem = run_stemmer(plain ? bytes_of_string(plain) : word);
+	if (word.size < REMEMBERED_BYTES && stem.size < REMEMBERED_BYTES) {
+		memcpy(slot->word, folded, word.size + 1);
+		memcpy(slot->stem, stem.data, stem.size);
+		slot->stem[stem.size] = '\0';
+	}
+	return stem;
 }
 
 static const char *stem_string(struct block **blocks, const char *folded)
