@@ -103,11 +103,11 @@ class Daemon:
         return {**os.environ, "OPTIMAX_LIBEXEC": str(BUILD), "NOTIFY_SOCKET": str(self.scratch / "notify"),
                 "OPTIMAX_TEST_CLOCK": str(self.scratch / "clock"), **self.environment}
 
-    def start(self, wait=True):
-        """Starts optimaxd; returns when it has said READY=1."""
+    def start(self, wait=True, wrapper=()):
+        """Starts optimaxd, through a tracer where given; returns when it has said READY=1."""
         self.notifications.clear()
         with open(self.log_file, "ab") as log:
-            self.process = process.start([program("optimaxd"), "--config", self.config_file],
+            self.process = process.start([*wrapper, program("optimaxd"), "--config", self.config_file],
                                          cwd="/", env=self.env(), stdin=subprocess.DEVNULL,
                                          stdout=log, stderr=log)
         if wait:

@@ -141,3 +141,16 @@ def test_a_role_with_too_much_power_is_refused(cluster, new_daemon, user, power)
     finally:
         if user == "writer":
             cluster.psql("REVOKE INSERT ON orders FROM writer; DROP ROLE writer")
+
+
+def test_shared_memory_that_is_too_small(new_daemon):
+    room = os.statvfs("/dev/shm")
+    total_gib = (room.f_blocks * room.f_frsize >> 30) + 1
+    if total_gib > 64:
+        pytest.skip(f"/dev/shm has {total_gib - 1} GiB, more than cache.size may be")
+    daemon = new_daemon(config={"cache": {"size": f"{total_gib}GiB"}}, start=False)
+    daemon.start(wait=False)
+    assert daemon.process.wait(30) == 1
+    assert "cache.size" in daemon.log() and "/dev/shm" in daemon.log()
+    # The metrics, which fitted, stay for the next start; of the cache nothing may.
+    assert [path.name for path in daemon.segments()] in ([], [f"optimax-{daemon.instance}-metrics"])
