@@ -11,6 +11,9 @@
 #include "text/snapshot.h"
 #include "text/vocabulary.h"
 
+/* Log-odds: enough to turn an ordinary text. */
+#define KEYWORD_WEIGHT 3.0
+
 struct database_set *databases_new(struct router *router)
 {
 	struct database_set *set = must_zalloc(sizeof(*set));
@@ -121,7 +124,7 @@ static struct classifier_rule *rules_of(const struct child_config *config, size_
 		rules[n++] = (struct classifier_rule){.database = keyword->database,
 		    .route = rule_route(keyword->route),
 		    .text = keyword->word,
-		    .weight = 1.0};
+		    .weight = KEYWORD_WEIGHT};
 	}
 	for (size_t i = 0; i < config->pattern_count; i++) {
 		const struct child_pattern *pattern = &config->patterns[i];
