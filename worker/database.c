@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/message.h"
 #include "shm/segment.h"
+#include "worker/own_database.h"
 #include "worker/query_job.h"
 #include "worker/validate.h"
 #include "worker/validate_reply.h"
@@ -64,13 +65,6 @@ static void on_drained(void *owner)
 
 static const struct pg_ops connection_ops = {
     .state_changed = on_state, .result = on_result, .drained = on_drained};
-
-static void describe_session(const struct child_database *database, struct buffer *ret_facts)
-{
-	buffer_printf(ret_facts, "%lld\n%s", (long long)database->limit_time_ms, database->dsn);
-	for (size_t i = 0; i < database->schema_count; i++)
-		buffer_printf(ret_facts, "\n%s", database->schemas[i]);
-}
 
 static void connect_anew(struct database_worker *worker)
 {
@@ -297,14 +291,6 @@ static void attach_segments(struct database_worker *worker)
 	    cache_database(resources->cache, bytes_of_string(resources->database->name));
 }
 
-static const struct child_database *own_database(const struct child_config *config)
-{
-	for (size_t i = 0; i < config->database_count; i++)
-		if (config->databases[i].dsn)
-			return &config->databases[i];
-	return NULL;
-}
-
 static void configure(struct child *child)
 {
 	struct database_worker *worker = child->owner;
@@ -325,7 +311,7 @@ static void configure(struct child *child)
 		limit_memory(child->config);
 	}
 	worker->resources.forget = true;
-	describe_session(worker->resources.database, &facts);
+	own_database_session(worker->resources.database, &facts);
 	if (first || !bytes_equal(bytes_of_buffer(&facts), bytes_of_buffer(&worker->session_facts)))
 		connect_anew(worker);
 	buffer_reset(&worker->session_facts);

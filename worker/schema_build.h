@@ -28,7 +28,10 @@ enum schema_query {
 	SCHEMA_QUERY_COUNT
 };
 
-enum { SCHEMA_TABLES_MAX = 10000, SCHEMA_SAMPLES_MAX = 50, SCHEMA_SAMPLE_BYTES_MAX = 64 };
+/* Macros, as they stand in the text of queries too. */
+#define SCHEMA_TABLES_MAX  10000
+#define SCHEMA_SAMPLES_MAX 50 /* of one column; with more distinct values it has none */
+enum { SCHEMA_SAMPLE_BYTES_MAX = 64 };
 
 /* A column by its place in the snapshot. */
 struct schema_place {

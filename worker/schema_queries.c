@@ -2,7 +2,9 @@
  * Partitions are hidden behind their parent. */
 #include "worker/schema_build.h"
 
-#define RELATIONS "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+#define TEXT_OF_(value) #value
+#define TEXT_OF(value)  TEXT_OF_(value)
+#define RELATIONS       "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 #define WANTED                                                                     \
 	" n.nspname = ANY ($1::text[]) AND c.relkind IN ('r', 'v', 'm', 'f', 'p')" \
 	" AND NOT c.relispartition "
@@ -26,85 +28,114 @@
 	" AS part FROM " from
 #define IN_SCHEMAS(column) column " IN (SELECT oid FROM pg_namespace WHERE nspname = ANY ($1))"
 
-static const char *const queries[SCHEMA_QUERY_COUNT] = {
-    [SCHEMA_FINGERPRINT] = "SELECT md5(string_agg(part, '/' ORDER BY part)) FROM (" PART("relation",
-        "c.oid || ' ' || c.xmin || (c.reltuples < 0)",
-        RELATIONS " WHERE n.nspname = ANY ($1::text[])") " UNION ALL " PART("schema",
-        "oid || ' ' || xmin", "pg_namespace WHERE nspname = ANY ($1)") " UNION ALL " PART("column",
-        "a.attrelid || ' ' || a.attnum || ' ' || a.xmin",
-        "pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE " IN_SCHEMAS(
-            "c.relnamespace")) " UNION ALL " PART("constraint", "oid || ' ' || xmin",
-        "pg_constraint WHERE " IN_SCHEMAS("connamespace")) " UNION ALL " PART("index",
-        "i.indexrelid || ' ' || i.xmin",
-        "pg_index i JOIN pg_class c ON c.oid = i.indrelid WHERE " IN_SCHEMAS(
-            "c.relnamespace")) " UNION ALL " PART("comment",
-        "d.objoid || ' ' || d.objsubid || ' ' || d.xmin",
-        "pg_description d JOIN pg_class c ON d.classoid = 'pg_class'::regclass"
-        " AND c.oid = d.objoid WHERE " IN_SCHEMAS("c.relnamespace")) " UNION ALL " PART("label",
-        "oid || ' ' || xmin", "pg_enum") " UNION ALL " PART("type", "oid || ' ' || xmin",
-        "pg_type WHERE " IN_SCHEMAS("typnamespace")) " UNION ALL " PART("function",
-        "oid || ' ' || xmin",
-        "pg_proc WHERE " IN_SCHEMAS("pronamespace")) " UNION ALL " PART("operator",
-        "oid || ' ' || xmin",
-        "pg_operator WHERE " IN_SCHEMAS("oprnamespace")) " UNION ALL " PART("cast",
-        "oid || ' ' || xmin", "pg_cast WHERE oid >= 16384") " UNION ALL " PART("member",
-        "roleid || ' ' || member || ' ' || xmin", "pg_auth_members") ") parts",
-    [SCHEMA_SCHEMAS] =
-        "SELECT n.nspname FROM unnest($1::text[]) WITH ORDINALITY AS wanted(name, place)"
-        " JOIN pg_namespace n ON n.nspname = wanted.name ORDER BY wanted.place",
-    [SCHEMA_TABLES] =
-        "SELECT c.oid, n.nspname, c.relname, left(obj_description(c.oid, 'pg_class'), 2000),"
-        " c.relkind, has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),"
-        " (CASE c.relkind WHEN 'v' THEN -1 WHEN 'p' THEN (SELECT coalesce(sum(greatest("
-        "l.reltuples, 0)), -1) FROM pg_partition_tree(c.oid) p JOIN pg_class l ON l.oid = p.relid"
-        " WHERE p.isleaf) ELSE c.reltuples END)::int8"
-        " FROM " RELATIONS " WHERE " WANTED
-        " ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\" LIMIT 10000",
-    [SCHEMA_COLUMNS] =
-        "SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod),"
-        " left(col_description(a.attrelid, a.attnum), 2000), NOT (a.attnotnull OR "
-        "t.typnotnull)," COLUMN_KIND " FROM " RELATIONS
-        " JOIN pg_attribute a ON a.attrelid = c.oid" TYPES(
-            "a.atttypid") " WHERE " WANTED " AND a.attnum > 0 AND NOT a.attisdropped"
-                          " ORDER BY a.attrelid, a.attnum",
-    [SCHEMA_LABELS] = "SELECT a.attrelid, a.attnum, e.enumlabel FROM " RELATIONS
-                      " JOIN pg_attribute a ON a.attrelid = c.oid" TYPES(
-                          "a.atttypid") " JOIN pg_enum e ON e.enumtypid = b.oid WHERE " WANTED
-                                        " AND a.attnum > 0 AND NOT a.attisdropped ORDER BY "
-                                        "a.attrelid, a.attnum, e.enumsortorder",
-    [SCHEMA_CONSTRAINTS] =
-        "SELECT k.conrelid, col.attnum, k.contype, k.oid, fn.nspname, fc.relname, fa.attname "
-        "FROM " RELATIONS " JOIN pg_constraint k ON k.conrelid = c.oid"
-        " CROSS JOIN LATERAL unnest(k.conkey) WITH ORDINALITY AS col(attnum, place)"
-        " LEFT JOIN pg_class fc ON fc.oid = k.confrelid"
-        " LEFT JOIN pg_namespace fn ON fn.oid = fc.relnamespace"
-        " LEFT JOIN pg_attribute fa ON fa.attrelid = k.confrelid"
-        " AND fa.attnum = k.confkey[col.place] WHERE " WANTED
-        " AND k.contype IN ('p', 'f') AND k.conparentid = 0"
-        " ORDER BY k.conrelid, k.contype DESC, k.conname COLLATE \"C\", col.place",
-    [SCHEMA_UNIQUE] =
-        "SELECT i.indrelid, i.indkey[0] FROM " RELATIONS " JOIN pg_index i ON i.indrelid = c.oid"
-        " WHERE " WANTED " AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1"
-        " AND i.indpred IS NULL AND i.indkey[0] > 0 ORDER BY i.indrelid, i.indkey[0]",
-    [SCHEMA_SAMPLES] =
-        "SELECT a.attrelid, a.attnum, v.value, s.n_distinct > 50"
-        " OR s.n_distinct * -c.reltuples > 50 FROM " RELATIONS
-        " JOIN pg_attribute a ON a.attrelid = c.oid" TYPES(
-            "a.atttypid") " JOIN pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname"
-                          " AND s.attname = a.attname AND s.inherited = (c.relkind = 'p')"
-                          " LEFT JOIN LATERAL unnest(s.most_common_vals::text::text[]) WITH "
-                          "ORDINALITY"
-                          " AS v(value, place) ON v.place <= 50 WHERE " WANTED
-                          " AND a.attnum > 0 AND NOT a.attisdropped AND b.typcategory = 'S'"
-                          " ORDER BY a.attrelid, a.attnum, v.value COLLATE \"C\"",
-    [SCHEMA_FUNCTIONS] = "SELECT DISTINCT proname COLLATE \"C\" FROM pg_proc WHERE " IN_SCHEMAS(
-        "pronamespace") " ORDER BY 1 LIMIT 20000",
-    [SCHEMA_OPERATORS] = "SELECT DISTINCT oprname COLLATE \"C\" FROM pg_operator WHERE " IN_SCHEMAS(
-        "oprnamespace") " ORDER BY 1 LIMIT 20000",
-    /* 16384 is the first oid that is not PostgreSQL's own. */
-    [SCHEMA_CAST_TYPES] = "SELECT DISTINCT t.typname COLLATE \"C\" FROM pg_cast k JOIN pg_type t"
-                          " ON t.oid IN (k.castsource, k.casttarget) WHERE k.oid >= 16384"
-                          " AND $1::text[] IS NOT NULL ORDER BY 1 LIMIT 20000",
+static const char
+    *const queries[SCHEMA_QUERY_COUNT] =
+        {
+            [SCHEMA_FINGERPRINT] = "SELECT md5(string_agg(part, '/' ORDER BY part)) FROM (" PART(
+                "relation", "c.oid || ' ' || c.xmin || (c.reltuples < 0)",
+                RELATIONS " WHERE n.nspname = ANY ($1::text[])") " UNION ALL " PART("schema",
+                "oid || ' ' || xmin",
+                "pg_namespace WHERE nspname = ANY ($1)") " UNION ALL " PART("column",
+                "a.attrelid || ' ' || a.attnum || ' ' || a.xmin",
+                "pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE " IN_SCHEMAS(
+                    "c.relnamespace")) " UNION ALL " PART("constraint", "oid || ' ' || xmin",
+                "pg_constraint WHERE " IN_SCHEMAS("connamespace")) " UNION ALL " PART("index",
+                "i.indexrelid || ' ' || i.xmin",
+                "pg_index i JOIN pg_class c ON c.oid = i.indrelid WHERE " IN_SCHEMAS(
+                    "c.relnamespace")) " UNION ALL " PART("comment",
+                "d.objoid || ' ' || d.objsubid || ' ' || d.xmin",
+                "pg_description d JOIN pg_class c ON d.classoid = 'pg_class'::regclass"
+                " AND c.oid = d.objoid WHERE " IN_SCHEMAS(
+                    "c.relnamespace")) " UNION ALL " PART("label", "oid || ' ' || xmin",
+                "pg_enum") " UNION ALL " PART("type", "oid || ' ' || xmin",
+                "pg_type WHERE " IN_SCHEMAS("typnamespace")) " UNION ALL " PART("function",
+                "oid || ' ' || xmin",
+                "pg_proc WHERE " IN_SCHEMAS("pronamespace")) " UNION ALL " PART("operator",
+                "oid || ' ' || xmin",
+                "pg_operator WHERE " IN_SCHEMAS("oprnamespace")) " UNION ALL " PART("cast",
+                "oid || ' ' || xmin", "pg_cast WHERE oid >= 16384") " UNION ALL " PART("member",
+                "roleid || ' ' || member || ' ' || xmin", "pg_auth_members") ") parts",
+            [SCHEMA_SCHEMAS] =
+                "SELECT n.nspname FROM unnest($1::text[]) WITH ORDINALITY AS wanted(name, place)"
+                " JOIN pg_namespace n ON n.nspname = wanted.name ORDER BY wanted.place",
+            [SCHEMA_TABLES] =
+                "SELECT c.oid, n.nspname, c.relname, left(obj_description(c.oid, 'pg_class'), "
+                "2000),"
+                " c.relkind, has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, "
+                "'SELECT'),"
+                " (CASE c.relkind WHEN 'v' THEN -1 WHEN 'p' THEN (SELECT coalesce(sum(greatest("
+                "l.reltuples, 0)), -1) FROM pg_partition_tree(c.oid) p JOIN pg_class l ON l.oid = "
+                "p.relid"
+                " WHERE p.isleaf) ELSE c.reltuples END)::int8"
+                " FROM " RELATIONS " WHERE " WANTED
+                " ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\" LIMIT " TEXT_OF(
+                    SCHEMA_TABLES_MAX),
+            [SCHEMA_COLUMNS] =
+                "SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod),"
+                " left(col_description(a.attrelid, a.attnum), 2000), NOT (a.attnotnull OR "
+                "t.typnotnull)," COLUMN_KIND " FROM " RELATIONS
+                " JOIN pg_attribute a ON a.attrelid = c.oid" TYPES(
+                    "a.atttypid") " WHERE " WANTED " AND a.attnum > 0 AND NOT a.attisdropped"
+                                  " ORDER BY a.attrelid, a.attnum",
+            [SCHEMA_LABELS] =
+                "SELECT a.attrelid, a.attnum, e.enumlabel FROM " RELATIONS
+                " JOIN pg_attribute a ON a.attrelid = c.oid" TYPES(
+                    "a.atttypid") " JOIN pg_enum e ON e.enumtypid = b.oid WHERE " WANTED
+                                  " AND a.attnum > 0 AND NOT a.attisdropped ORDER BY "
+                                  "a.attrelid, a.attnum, e.enumsortorder",
+            [SCHEMA_CONSTRAINTS] =
+                "SELECT k.conrelid, col.attnum, k.contype, k.oid, fn.nspname, fc.relname, "
+                "fa.attname "
+                "FROM " RELATIONS " JOIN pg_constraint k ON k.conrelid = c.oid"
+                " CROSS JOIN LATERAL unnest(k.conkey) WITH ORDINALITY AS col(attnum, place)"
+                " LEFT JOIN pg_class fc ON fc.oid = k.confrelid"
+                " LEFT JOIN pg_namespace fn ON fn.oid = fc.relnamespace"
+                " LEFT JOIN pg_attribute fa ON fa.attrelid = k.confrelid"
+                " AND fa.attnum = k.confkey[col.place] WHERE " WANTED
+                " AND k.contype IN ('p', 'f') AND k.conparentid = 0"
+                " ORDER BY k.conrelid, k.contype DESC, k.conname COLLATE \"C\", col.place",
+            [SCHEMA_UNIQUE] =
+                "SELECT i.indrelid, i.indkey[0] FROM " RELATIONS
+                " JOIN pg_index i ON i.indrelid = c.oid"
+                " WHERE " WANTED " AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1"
+                " AND i.indpred IS NULL AND i.indkey[0] > 0 ORDER BY i.indrelid, i.indkey[0]",
+            [SCHEMA_SAMPLES] =
+                "SELECT a.attrelid, a.attnum, v.value, s.n_distinct > " TEXT_OF(SCHEMA_SAMPLES_MAX) " OR s.n_distinct * -c.reltuples > " TEXT_OF(
+                    SCHEMA_SAMPLES_MAX) " FROM " RELATIONS
+                                        " JOIN pg_attribute a ON a.attrelid = c.oid" TYPES(
+                                            "a.atttypid") " JOIN pg_stats s ON s.schemaname = "
+                                                          "n.nspname AND s.tablename = c.relname"
+                                                          " AND s.attname = a.attname AND "
+                                                          "s.inherited = (c.relkind = 'p')"
+                                                          " LEFT JOIN LATERAL "
+                                                          "unnest(s.most_common_vals::text::text[])"
+                                                          " WITH "
+                                                          "ORDINALITY"
+                                                          " AS v(value, place) ON v.place "
+                                                          "<= " TEXT_OF(
+                                                              SCHEMA_SAMPLES_MAX) " WHERE " WANTED
+                                                                                  " AND a.attnum > "
+                                                                                  "0 AND NOT "
+                                                                                  "a.attisdropped "
+                                                                                  "AND "
+                                                                                  "b.typcategory = "
+                                                                                  "'S'"
+                                                                                  " ORDER BY "
+                                                                                  "a.attrelid, "
+                                                                                  "a.attnum, "
+                                                                                  "v.value COLLATE "
+                                                                                  "\"C\"",
+            [SCHEMA_FUNCTIONS] =
+                "SELECT DISTINCT proname COLLATE \"C\" FROM pg_proc WHERE " IN_SCHEMAS(
+                    "pronamespace") " ORDER BY 1 LIMIT 20000",
+            [SCHEMA_OPERATORS] =
+                "SELECT DISTINCT oprname COLLATE \"C\" FROM pg_operator WHERE " IN_SCHEMAS(
+                    "oprnamespace") " ORDER BY 1 LIMIT 20000",
+            /* 16384 is the first oid that is not PostgreSQL's own. */
+            [SCHEMA_CAST_TYPES] =
+                "SELECT DISTINCT t.typname COLLATE \"C\" FROM pg_cast k JOIN pg_type t"
+                " ON t.oid IN (k.castsource, k.casttarget) WHERE k.oid >= 16384"
+                " AND $1::text[] IS NOT NULL ORDER BY 1 LIMIT 20000",
 };
 
 const char *schema_query_sql(enum schema_query query)

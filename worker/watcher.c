@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/message.h"
 #include "worker/introspect.h"
+#include "worker/own_database.h"
 #include "worker/pg_connection.h"
 
 enum {
@@ -110,7 +111,7 @@ static void begin_poll(struct watcher *watcher)
 	pg_connection_flush(watcher->connection);
 }
 
-static void warn_of_missing_schemas(struct watcher *watcher, const struct snapshot *snapshot)
+static void warn_of_gaps(struct watcher *watcher, const struct snapshot *snapshot)
 {
 	for (size_t i = 0; i < watcher->database->schema_count; i++) {
 		const char *wanted = watcher->database->schemas[i];
@@ -121,6 +122,8 @@ static void warn_of_missing_schemas(struct watcher *watcher, const struct snapsh
 		if (!there)
 			log_warning("there is no schema \"%s\" in the database", wanted);
 	}
+	if (snapshot->table_count >= SCHEMA_TABLES_MAX)
+		log_warning("only the first %d tables are known", SCHEMA_TABLES_MAX);
 }
 
 static bool is_worth_sending(const struct watcher *watcher, const struct schema_builder *builder)
@@ -163,7 +166,7 @@ static void take_schema(struct watcher *watcher)
 		schema_keep_estimates(builder->snapshot, watcher->sent);
 	snapshot_encode(builder->snapshot, &encoded);
 	if (is_worth_sending(watcher, builder)) {
-		warn_of_missing_schemas(watcher, builder->snapshot);
+		warn_of_gaps(watcher, builder->snapshot);
 		send_schema(watcher, bytes_of_buffer(&encoded), builder->snapshot);
 		watcher->sent_structure = schema_builder_structure(builder);
 		if (watcher->sent)
@@ -281,21 +284,6 @@ static void connect_anew(struct watcher *watcher)
 
 /* ---- the process ---- */
 
-static void describe_session(const struct child_database *database, struct buffer *ret_facts)
-{
-	buffer_printf(ret_facts, "%s\n%s", database->name, database->dsn);
-	for (size_t i = 0; i < database->schema_count; i++)
-		buffer_printf(ret_facts, "\n%s", database->schemas[i]);
-}
-
-static const struct child_database *own_database(const struct child_config *config)
-{
-	for (size_t i = 0; i < config->database_count; i++)
-		if (config->databases[i].dsn)
-			return &config->databases[i];
-	return NULL;
-}
-
 static void configure(struct child *child)
 {
 	struct watcher *watcher = child->owner;
@@ -311,7 +299,7 @@ static void configure(struct child *child)
 		watcher->timer = evtimer_new(child->base, on_timer, watcher);
 	if (!watcher->timer)
 		abort();
-	describe_session(watcher->database, &facts);
+	own_database_session(watcher->database, &facts);
 	if (!bytes_equal(bytes_of_buffer(&facts), bytes_of_buffer(&watcher->session_facts)))
 		connect_anew(watcher);
 	buffer_reset(&watcher->session_facts);

@@ -17,6 +17,7 @@ noinst_LIBRARIES += libpgworker.a
 libpgworker_a_SOURCES = \
 	worker/backoff.c worker/backoff.h \
 	worker/encode_rows.c worker/encode_rows.h \
+	worker/own_database.c worker/own_database.h \
 	worker/pg_cancel.c worker/pg_cancel.h \
 	worker/pg_connection.c worker/pg_connection.h \
 	worker/pg_role.c worker/pg_role.h \

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -235,6 +236,17 @@ def test_a_server_that_does_not_cancel_is_left(new_database_worker, cluster, tab
         os.kill(pid, signal.SIGCONT)
 
 
+def test_what_runs_may_end_before_the_process_does(new_database_worker, cluster, tables):
+    worker = new_database_worker(limit_plan_cost=0)
+    msgid = worker.start(ENDLESS, timeout_ms=1500)
+    wait_for_query(cluster, tables)
+    worker.control.notify("stop")
+    assert error_of(worker, "SELECT 1")["code"] == "shutting_down"
+    with pytest.raises(WorkerError, match="timeout"):
+        worker.work.response(msgid)
+    assert worker.process.wait(timeout=10) == 0
+
+
 def test_a_router_that_has_gone_wants_nothing_any_more(new_database_worker, cluster, tables):
     worker = new_database_worker(limit_plan_cost=0)
     worker.start(ENDLESS)
@@ -267,6 +279,17 @@ def test_a_restart_of_the_server_is_survived(new_database_worker, cluster, table
     assert '"shop"' in error["message"]
     cluster.start()
     process.wait_until(lambda: recovered(worker))
+
+
+def test_a_new_configuration_is_taken_without_a_restart(new_database_worker, cluster, tables):
+    worker = new_database_worker()
+    assert worker.execute("SELECT id FROM big")["row_count"] == 1000
+    pid = backend_of(cluster, tables)
+    worker.configure(cluster.dsn(tables), limit_rows=10)
+    assert worker.execute("SELECT id FROM big")["row_count"] == 10
+    assert backend_of(cluster, tables) == pid
+    worker.configure(cluster.dsn("shop"), limit_rows=10)
+    process.wait_until(lambda: error_of(worker, "SELECT id FROM big").get("sqlstate") == "42P01")
 
 
 def test_a_job_waits_for_the_first_connection(new_worker, cluster, tables, schema):
@@ -326,6 +349,31 @@ def test_a_plain_reader_is_accepted(new_worker, cluster, tables):
 
 
 # ---- the cache ----
+
+def entries(instance):
+    done = process.run([BUILD / "optimax-check", "--verify", "--checksums", "--instance", instance,
+                        "--size", str(16 << 20), "--max-value", str(1 << 20)])
+    assert done.returncode == 0, done.stderr
+    return int(re.search(r"verified (\d+) entr", done.stderr)[1])
+
+
+def test_what_may_be_stored_is(worker, segments):
+    for n in range(3):
+        worker.execute(f"SELECT id FROM big WHERE id = {n}", key=b"key %d" % n)
+    assert entries(segments) == 3
+    worker.execute("SELECT now()", key=b"another")
+    error_of(worker, "SELECT 1 / (id - 1) FROM big", key=b"a third")
+    assert entries(segments) == 3
+
+
+def test_a_result_over_the_largest_value_is_sent_all_the_same(new_database_worker, segments):
+    worker = new_database_worker(limit_rows=20000)
+    reply = worker.execute("SELECT a.name, b.name, a.name, b.name, a.name FROM big a JOIN big b"
+                           " USING (id)", limit=20000)
+    assert reply["row_count"] == 20000 and len(reply["pairs"]) > 1 << 20
+    assert "cache.max_value" in reply["not_cached"]
+    assert entries(segments) == 0
+
 
 def test_a_result_is_stored_or_it_is_said_why_not(worker):
     assert "not_cached" not in worker.execute("SELECT id FROM big WHERE id = 1")
