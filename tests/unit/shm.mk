@@ -17,3 +17,5 @@ tests_unit_test_shm_segment_LDADD = $(SHM_TEST_LIBS)
 tests_unit_test_shm_metrics_SOURCES = tests/unit/test_shm_metrics.c $(SHM_SCENE)
 tests_unit_test_shm_metrics_CFLAGS = $(SHM_TEST_CFLAGS)
 tests_unit_test_shm_metrics_LDADD = $(SHM_TEST_LIBS)
+check_SCRIPTS += tests/unit/test_optimax_check.sh
+EXTRA_DIST += tests/unit/test_optimax_check.sh

@@ -147,6 +147,23 @@ static void end(pid_t pid, int signal)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
+/* Whether taking each lock once, with the repair that this brings, leaves every shard whole.
+ * cache_verify would repair again what a repair had left wrong. */
+static bool repaired_at_once(void)
+{
+	bool sound = true;
+
+	for (uint32_t i = 0; i < scene.cache->geometry.shard_count; i++) {
+		struct shard shard = shard_at(scene.cache, i);
+
+		if (shard_lock(&shard, 1000000))
+			return false;
+		sound = sound && shard_is_sound_locked(&shard, true);
+		shard_unlock(&shard);
+	}
+	return sound;
+}
+
 static void test_writers_killed_at_random(void **state)
 {
 	struct report *report = report_new();
@@ -162,17 +179,15 @@ static void test_writers_killed_at_random(void **state)
 		pause_us(500 + random_next(&random) % 1500);
 		end(writer, SIGKILL);
 		/* Every tenth death is looked into at once; the others pile up. */
-		if (i % 10 == 0) {
-			repairs += cache_verify(scene.cache, true);
-			assert_int_equal(cache_verify(scene.cache, true), 0);
-		}
+		if (i % 10 == 0)
+			assert_true(repaired_at_once());
 	}
 	for (uint32_t i = 0; i < scene.cache->geometry.shard_count; i++)
 		repairs += shard_at(scene.cache, i).header->repairs;
 	atomic_store(&report->stop, true);
 	for (int i = 0; i < 2; i++)
 		end(readers[i], 0);
-	cache_verify(scene.cache, true);
+	assert_true(repaired_at_once());
 	print_message("%d kills, %lu repairs, %lu hits, %lu wrong, %lu entries at the end\n", KILLS,
 	    (unsigned long)repairs, (unsigned long)report->hits, (unsigned long)report->wrong,
 	    (unsigned long)scene_entries(&scene));
@@ -303,20 +318,32 @@ static void test_prepare_after_death(void **state)
 }
 
 #ifdef OPTIMAX_CRASH_POINTS
-static void grow_small(void)
+/* One whose value is short, so that an operation has few enough points to try them all. */
+static uint64_t short_generation(uint64_t from)
 {
-	for (uint64_t key = 10000; key < 10200; key++)
-		put_sealed(scene.cache, key, 0);
+	static struct sealed sealed;
+
+	while (seal(&sealed, 0, from) > 100)
+		from++;
+	return from;
+}
+
+static void grow_slots(void)
+{
+	uint64_t generation = short_generation(5);
+
+	for (uint64_t key = 10000; key < 11000; key++)
+		put_sealed(scene.cache, key, generation);
 }
 
 static void put_new(void)
 {
-	put_sealed(scene.cache, 1, 12345);
+	put_sealed(scene.cache, 1, short_generation(1));
 }
 
 static void put_again(void)
 {
-	put_sealed(scene.cache, 50, 777);
+	put_sealed(scene.cache, 50, short_generation(777));
 }
 
 static void repair_all(void)
@@ -337,16 +364,16 @@ static const struct operation {
 	unsigned step; /* one of so many points, for the operations with very many */
 	uint64_t kept; /* of 100 entries, those that must live on */
 } operations[] = {
-    {"put of a new key", put_new, 7, 99},
-    {"put of a known key", put_again, 7, 100},
-    {"puts that grow the slots", grow_small, 997, 100},
-    {"repair", repair_all, 4999, 100},
+    {"put of a new key", put_new, 1, 100},
+    {"put of a known key", put_again, 1, 100},
+    {"puts that grow the slots", grow_slots, 293, 100},
+    {"repair", repair_all, 293, 100},
 };
 
 /* Killed at the n-th store, for n = 1, 1 + step, … until the operation gets through. */
 static uint64_t kill_at_every_point(const struct operation *operation)
 {
-	uint64_t killed = 0;
+	uint64_t killed = 0, generation = short_generation(4000);
 
 	for (uint64_t point = 1;; point += operation->step) {
 		uint64_t kept = 0;
@@ -355,7 +382,7 @@ static uint64_t kill_at_every_point(const struct operation *operation)
 
 		cache_flush(scene.cache, ~0u, CACHE_NO_DATABASE);
 		for (uint64_t key = 2; key < 102; key++)
-			assert_int_equal(put_sealed(scene.cache, key, key * 1000), CACHE_OK);
+			assert_int_equal(put_sealed(scene.cache, key, generation), CACHE_OK);
 		pid = fork();
 		assert_true(pid >= 0);
 		if (pid == 0) {
@@ -366,8 +393,7 @@ static uint64_t kill_at_every_point(const struct operation *operation)
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		for (uint64_t key = 2; key < 102; key++)
 			assert_true(get_sealed(scene.cache, key) >= 0);
-		cache_verify(scene.cache, true);
-		assert_int_equal(cache_verify(scene.cache, true), 0);
+		assert_true(repaired_at_once());
 		for (uint64_t key = 2; key < 102; key++)
 			kept += get_sealed(scene.cache, key) == 1;
 		assert_true(kept >= operation->kept);
