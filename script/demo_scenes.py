@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 
 ROWS_SHOWN = 5
@@ -67,6 +68,11 @@ def cut(text, width=WIDTH):
     return text if len(text) <= width else text[:width - 1] + "…"
 
 
+def fold(text, width=WIDTH):
+    """The whole text, its further lines indented like the first."""
+    return "\n   ".join(textwrap.wrap(text, width))
+
+
 class Demo:
     def __init__(self, ctl, psql):
         self.ctl = ctl
@@ -110,18 +116,18 @@ class Demo:
     def scene(self, title, command, expected):
         kind, text = command
         print(f"\n{paint('1', title)}")
-        print(f" {paint('36', '?' if kind == 'ask' else '$')} {cut(text)}")
+        print(f" {paint('36', '?' if kind == 'ask' else '$')} {fold(text)}")
         started = time.perf_counter()
         reply = self.run(kind, text)
         spent_ms = (time.perf_counter() - started) * 1000
         if "error" in reply:
             error = reply["error"]
             detail = f" ({error['detail']})" if error.get("detail") else ""
-            print(f"   {paint('33', error['code'] + detail)}: {cut(error['message'])}")
+            print(f"   {paint('33', error['code'] + detail)}: {fold(error['message'])}")
             print(paint("2", f"   {spent_ms:.0f} ms with the start of optimaxctl"))
         else:
             if kind == "ask":
-                print(paint("2", f"   {cut(reply['sql'])}"))
+                print(paint("2", f"   {fold(reply['sql'])}"))
             show_rows(reply)
             print(f"   {paint('32', way(reply))}")
         self.verdict(self.faults(reply, expected))
