@@ -460,6 +460,17 @@ static int attach(struct segment *segment, bool writable)
 	return map(segment, fd, writable ? PROT_READ | PROT_WRITE : PROT_READ);
 }
 
+/* A handle lives as long as its mapping, which is as long as the process; whoever attached may
+ * forget it. */
+static void *keep(void *handle)
+{
+	static void **kept;
+	static size_t count;
+
+	kept = must_realloc(kept, (count + 1) * sizeof(*kept));
+	return kept[count++] = handle;
+}
+
 int segment_attach_cache(const char *instance, struct cache **ret_cache)
 {
 	char why[128];
@@ -478,7 +489,7 @@ int segment_attach_cache(const char *instance, struct cache **ret_cache)
 		drop(&segment);
 		return -EUCLEAN;
 	}
-	*ret_cache = cache_new(segment.memory, &geometry, header->constants.hash_seed);
+	*ret_cache = keep(cache_new(segment.memory, &geometry, header->constants.hash_seed));
 	return 0;
 }
 
@@ -495,7 +506,7 @@ int segment_attach_metrics(const char *instance, bool writable, struct metrics *
 		drop(&segment);
 		return -EUCLEAN;
 	}
-	*ret_metrics = metrics_new(segment.memory);
+	*ret_metrics = keep(metrics_new(segment.memory));
 	return 0;
 }
 

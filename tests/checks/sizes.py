@@ -35,7 +35,7 @@ def faults(top):
                 continue
             shown = path.relative_to(top)
             lines = path.read_text(errors="replace").splitlines()
-            if len(lines) > FILE_LINES:
+            if len(lines) > FILE_LINES and path.suffix != ".def":  # a table is as long as its facts
                 yield f"{shown}: {len(lines)} lines, {FILE_LINES} are allowed"
             if path.suffix in (".c", ".h"):
                 yield from function_faults(shown, lines)
