@@ -87,24 +87,23 @@ void room_mark_locked(struct shard *shard, uint32_t from, uint32_t grains, bool 
 	}
 }
 
-/* The first gap of `grains` that begins in [from, to); *left bounds how many grains to look at. */
+/* The first gap of `grains` in [from, to) that begins among the next *left grains. */
 static uint32_t find_between(
     const struct shard *shard, uint32_t from, uint32_t to, uint32_t grains, uint64_t *left)
 {
-	while (from < to) {
-		uint32_t gap = next_bit(shard->used, from, to, false);
-		uint32_t end;
+	uint32_t reach = from < to && to - from > *left ? from + (uint32_t)*left : to;
+	uint32_t at = from;
 
-		if (grains > to - gap)
-			return LAYOUT_NONE;
-		end = next_bit(shard->used, gap, gap + grains, true);
-		if (end == gap + grains)
+	while (at < reach) {
+		uint32_t gap = next_bit(shard->used, at, reach, false);
+
+		if (gap == reach || grains > to - gap)
+			break;
+		at = next_bit(shard->used, gap, gap + grains, true);
+		if (at == gap + grains)
 			return gap;
-		if (end - from >= *left)
-			return LAYOUT_NONE;
-		*left -= end - from;
-		from = end;
 	}
+	*left -= reach > from ? reach - from : 0;
 	return LAYOUT_NONE;
 }
 
