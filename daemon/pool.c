@@ -29,6 +29,7 @@ struct job {
 	void *params;
 	uint32_t msgid;
 	unsigned attempts;
+	const struct pool_worker *avoided; /* it died of this job, or with it; NULL: none */
 	LIST_HEAD(, waiter) waiters;
 };
 
@@ -221,30 +222,52 @@ static void job_send(struct job *job, struct pool_worker *worker)
 	channel_send_buffer(worker->channel, &message);
 }
 
-/* The worker with the least to do that takes one more; NULL: none. */
-static struct pool_worker *free_worker(struct pool *pool)
+/* The worker with the least to do that takes one more, but not `avoided`; NULL: none. */
+static struct pool_worker *free_worker(const struct pool *pool, const struct pool_worker *avoided)
 {
 	struct pool_worker *best = NULL;
 
 	for (unsigned i = 0; i < pool->worker_count && i < pool->size; i++) {
 		struct pool_worker *worker = pool->workers[i];
 
-		if (worker->channel && worker->job_count < pool->options.worker_capacity &&
+		if (worker->channel && worker != avoided &&
+		    worker->job_count < pool->options.worker_capacity &&
 		    (!best || worker->job_count < best->job_count))
 			best = worker;
 	}
 	return best;
 }
 
+static bool has_another(const struct pool *pool, const struct pool_worker *avoided)
+{
+	for (unsigned i = 0; i < pool->worker_count && i < pool->size; i++)
+		if (pool->workers[i]->channel && pool->workers[i] != avoided)
+			return true;
+	return false;
+}
+
+/* A second try waits for another worker, where there is one. */
+static struct pool_worker *worker_for(const struct pool *pool, const struct job *job)
+{
+	bool avoids = job->avoided && has_another(pool, job->avoided);
+
+	return free_worker(pool, avoids ? job->avoided : NULL);
+}
+
 static void dispatch(struct pool *pool)
 {
-	struct pool_worker *worker;
-	struct job *job;
+	struct job *job, *next;
 
-	while (
-	    !pool->closing && (job = TAILQ_FIRST(&pool->queue)) && (worker = free_worker(pool))) {
-		job_unlink(job);
-		job_send(job, worker);
+	for (job = TAILQ_FIRST(&pool->queue); job && !pool->closing; job = next) {
+		struct pool_worker *worker = worker_for(pool, job);
+
+		next = TAILQ_NEXT(job, link);
+		if (worker) {
+			job_unlink(job);
+			job_send(job, worker);
+		} else if (!free_worker(pool, NULL)) {
+			return;
+		}
 	}
 }
 
@@ -339,6 +362,7 @@ static void give_back_jobs(struct pool_worker *worker)
 		job_unlink(job);
 		if (!LIST_EMPTY(&job->waiters) && ++job->attempts < ATTEMPTS_MAX) {
 			metrics_add(pool->options.metrics, METRIC_RETRIES, 1);
+			job->avoided = worker;
 			job_enqueue(job, true);
 			continue;
 		}
@@ -426,7 +450,7 @@ int pool_submit(struct pool *pool, struct bytes key, enum message_id id, const v
 		return join(job, waiter);
 	if (key_is_refused(pool, key))
 		return crashed_error(pool, ret_error);
-	if (pool->queued >= pool->queue_limit && !free_worker(pool)) {
+	if (pool->queued >= pool->queue_limit && !free_worker(pool, NULL)) {
 		metrics_add(pool->options.metrics, METRIC_OVERLOADS, 1);
 		error_set(ret_error, ERROR_OVERLOADED,
 		    "%zu requests wait for a %s worker; try again later", pool->queued,
