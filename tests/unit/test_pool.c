@@ -1,0 +1,324 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/pack.h"
+#include "daemon/pool.h"
+#include "shm/metrics.h"
+#include "shm/segment.h"
+
+enum { WORKERS = 3, WAITERS = 8 };
+
+/* Somebody who waits, and what came. */
+struct asker {
+	struct waiter waiter;
+	unsigned answers;
+	enum error_code code;
+	bool joined;
+	char result[64];
+};
+
+/* A pool whose workers are plain sockets in the test's hands. */
+struct scene {
+	struct event_base *base;
+	struct metrics *metrics;
+	char instance[32];
+	struct pool *pool;
+	int peers[WORKERS];
+	struct asker askers[WAITERS];
+};
+
+static void on_done(struct waiter *waiter, const struct job_outcome *outcome)
+{
+	struct asker *asker = (struct asker *)(void *)waiter;
+
+	asker->answers++;
+	asker->joined = outcome->joined;
+	asker->code = outcome->error ? outcome->error->code : ERROR_NONE;
+	if (!outcome->error)
+		snprintf(asker->result, sizeof(asker->result), "%.*s", (int)outcome->result.size,
+		    outcome->result.data);
+}
+
+static void on_notified(void *owner, struct rpc_message *message)
+{
+	(void)owner;
+	(void)message;
+	fail();
+}
+
+static void turn(struct scene *scene)
+{
+	for (int i = 0; i < 4; i++)
+		event_base_loop(scene->base, EVLOOP_NONBLOCK);
+}
+
+static void attach(struct scene *scene, unsigned index)
+{
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	if (scene->peers[index] >= 0)
+		close(scene->peers[index]);
+	scene->peers[index] = fds[1];
+	pool_attach(scene->pool, index, fds[0]);
+}
+
+static void open_scene(struct scene *scene, unsigned workers)
+{
+	const struct segment_geometry geometry = {
+	    .cache_size_bytes = 16 << 20, .max_value_bytes = 1 << 20};
+	struct segment_outcome outcome;
+	char message[256];
+	struct pool_options options = {
+	    .name = "test", .worker_capacity = 1, .notified = on_notified};
+
+	*scene = (struct scene){.peers = {-1, -1, -1}};
+	snprintf(scene->instance, sizeof(scene->instance), "test-pool-%d", (int)getpid());
+	assert_int_equal(
+	    segment_prepare(scene->instance, &geometry, &outcome, message, sizeof(message)), 0);
+	assert_int_equal(segment_attach_metrics(scene->instance, true, &scene->metrics), 0);
+	segment_unlink(scene->instance);
+	assert_int_equal(metrics_claim(scene->metrics, ROLE_ROUTER, "", 0), 0);
+	scene->base = event_base_new();
+	options.base = scene->base;
+	options.metrics = scene->metrics;
+	scene->pool = pool_new(&options);
+	for (unsigned i = 0; i < workers; i++)
+		attach(scene, i);
+	for (unsigned i = 0; i < WAITERS; i++)
+		scene->askers[i].waiter.done = on_done;
+}
+
+static void close_scene(struct scene *scene)
+{
+	pool_free(scene->pool);
+	for (unsigned i = 0; i < WORKERS; i++)
+		if (scene->peers[i] >= 0)
+			close(scene->peers[i]);
+	event_base_free(scene->base);
+}
+
+static int submit(struct scene *scene, unsigned asker, const char *key, int64_t time_ms)
+{
+	struct execute_params params = {.sql = bytes_of_string("SELECT 1"),
+	    .schema_version = bytes_of_string("v"),
+	    .key = bytes_of_string("k"),
+	    .limit = 1,
+	    .timeout_ms = 1};
+	struct error error;
+
+	return pool_submit(scene->pool, bytes_of_string(key), MESSAGE_ID_EXECUTE, &params,
+	    &scene->askers[asker].waiter, clock_now_ms() + time_ms, &error);
+}
+
+/* What a worker was sent: its msgid, 0 where nothing; a cancel gives the negative msgid. */
+static int64_t received(struct scene *scene, unsigned worker)
+{
+	char data[4096];
+	struct rpc_message message;
+	ssize_t size;
+	uint32_t msgid;
+
+	turn(scene);
+	size = read(scene->peers[worker], data, sizeof(data));
+	if (size <= 0)
+		return 0;
+	assert_true(rpc_parse(bytes_of(data, (size_t)size), &message));
+	if (message.type == RPC_NOTIFICATION) {
+		assert_true(rpc_cancel_msgid(message.params, &msgid));
+		return -(int64_t)msgid;
+	}
+	return message.msgid;
+}
+
+static void answer(struct scene *scene, unsigned worker, int64_t msgid, enum error_code code)
+{
+	CLEAN(buffer) struct buffer message = BUFFER_INIT;
+	struct error error;
+
+	if (code != ERROR_NONE) {
+		error_set(&error, code, "no");
+		message_pack_error(&message, true, (uint32_t)msgid, &error);
+	} else {
+		message_pack_response_head(&message, (uint32_t)msgid);
+		pack_string(&message, "fine");
+	}
+	assert_int_equal(write(scene->peers[worker], message.data, message.size), message.size);
+	turn(scene);
+}
+
+static void kill_worker(struct scene *scene, unsigned worker)
+{
+	close(scene->peers[worker]);
+	scene->peers[worker] = -1;
+	turn(scene);
+}
+
+static void test_one_flight_for_all_who_ask_the_same(void **state)
+{
+	struct scene scene;
+	int64_t msgid;
+
+	(void)state;
+	open_scene(&scene, 2);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(submit(&scene, i, "same", 1000), 0);
+	msgid = received(&scene, 0);
+	assert_true(msgid > 0);
+	assert_int_equal(received(&scene, 1), 0);
+	answer(&scene, 0, msgid, ERROR_NONE);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(scene.askers[i].answers, 1);
+		assert_string_equal(scene.askers[i].result + 1, "fine");
+		assert_int_equal(scene.askers[i].joined, i > 0);
+	}
+	close_scene(&scene);
+}
+
+static void test_no_key_is_never_shared(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	open_scene(&scene, 2);
+	assert_int_equal(submit(&scene, 0, "", 1000), 0);
+	assert_int_equal(submit(&scene, 1, "", 1000), 0);
+	assert_true(received(&scene, 0) > 0);
+	assert_true(received(&scene, 1) > 0);
+	close_scene(&scene);
+	assert_int_equal(scene.askers[0].code, ERROR_SHUTTING_DOWN);
+}
+
+static void test_the_queue_has_a_limit(void **state)
+{
+	struct scene scene;
+	int64_t msgid;
+
+	(void)state;
+	open_scene(&scene, 1);
+	pool_set_queue_limit(scene.pool, 2);
+	assert_int_equal(submit(&scene, 0, "a", 1000), 0);
+	assert_int_equal(submit(&scene, 1, "b", 1000), 0);
+	assert_int_equal(submit(&scene, 2, "c", 1000), 0);
+	assert_int_equal(submit(&scene, 3, "d", 1000), ERROR_OVERLOADED);
+	assert_int_equal(submit(&scene, 4, "b", 1000), 0); /* joins: it needs no room */
+	assert_int_equal(pool_queued(scene.pool), 2);
+	msgid = received(&scene, 0);
+	answer(&scene, 0, msgid, ERROR_NONE);
+	assert_int_equal(received(&scene, 0), msgid + 1);
+	close_scene(&scene);
+	assert_int_equal(scene.askers[3].answers, 0);
+}
+
+static void test_a_second_try_on_another_worker(void **state)
+{
+	struct scene scene;
+	int64_t msgid;
+
+	(void)state;
+	open_scene(&scene, 2);
+	assert_int_equal(submit(&scene, 0, "a", 1000), 0);
+	assert_true(received(&scene, 0) > 0);
+	assert_int_equal(submit(&scene, 1, "b", 1000), 0);
+	msgid = received(&scene, 1);
+	kill_worker(&scene, 0);
+	attach(&scene, 0); /* free, but it waits for the other one */
+	assert_int_equal(received(&scene, 0), 0);
+	answer(&scene, 1, msgid, ERROR_NONE);
+	msgid = received(&scene, 1);
+	assert_true(msgid > 0);
+	answer(&scene, 1, msgid, ERROR_NONE);
+	assert_int_equal(scene.askers[0].answers, 1);
+	assert_int_equal(scene.askers[0].code, ERROR_NONE);
+	close_scene(&scene);
+}
+
+static void test_what_ends_two_workers_is_refused(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	open_scene(&scene, 1);
+	assert_int_equal(submit(&scene, 0, "deadly", 1000), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_true(received(&scene, 0) > 0);
+		kill_worker(&scene, 0);
+		attach(&scene, 0);
+	}
+	assert_int_equal(scene.askers[0].code, ERROR_WORKER_CRASHED);
+	assert_int_equal(submit(&scene, 1, "deadly", 1000), ERROR_WORKER_CRASHED);
+	assert_int_equal(submit(&scene, 2, "another", 1000), 0);
+	assert_true(received(&scene, 0) > 0);
+	close_scene(&scene);
+}
+
+static void test_the_last_one_to_leave_cancels(void **state)
+{
+	struct scene scene;
+	int64_t msgid;
+
+	(void)state;
+	open_scene(&scene, 1);
+	assert_int_equal(submit(&scene, 0, "a", 1000), 0);
+	assert_int_equal(submit(&scene, 1, "a", 1000), 0);
+	assert_int_equal(submit(&scene, 2, "b", 1000), 0);
+	msgid = received(&scene, 0);
+	pool_leave(&scene.askers[0].waiter);
+	assert_int_equal(received(&scene, 0), 0);
+	pool_leave(&scene.askers[1].waiter);
+	assert_int_equal(received(&scene, 0), -msgid);
+	/* It gets the next job only when it has answered the cancelled one. */
+	answer(&scene, 0, msgid, ERROR_CANCELLED);
+	assert_int_equal(received(&scene, 0), msgid + 1);
+	assert_int_equal(scene.askers[0].answers + scene.askers[1].answers, 0);
+	pool_leave(&scene.askers[2].waiter);
+	kill_worker(&scene, 0);
+	attach(&scene, 0);
+	assert_int_equal(received(&scene, 0), 0); /* nobody waits: no second try */
+	close_scene(&scene);
+}
+
+static void test_a_patient_waiter_gets_a_second_run(void **state)
+{
+	struct scene scene;
+	int64_t msgid;
+
+	(void)state;
+	open_scene(&scene, 1);
+	assert_int_equal(submit(&scene, 0, "a", 1), 0);
+	assert_int_equal(submit(&scene, 1, "a", 60000), 0);
+	msgid = received(&scene, 0);
+	pool_leave(&scene.askers[0].waiter); /* its own deadline has passed */
+	answer(&scene, 0, msgid, ERROR_TIMEOUT);
+	assert_int_equal(scene.askers[1].answers, 0);
+	answer(&scene, 0, received(&scene, 0), ERROR_NONE);
+	assert_int_equal(scene.askers[1].code, ERROR_NONE);
+	assert_int_equal(scene.askers[1].answers, 1);
+	close_scene(&scene);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_one_flight_for_all_who_ask_the_same),
+	    cmocka_unit_test(test_no_key_is_never_shared),
+	    cmocka_unit_test(test_the_queue_has_a_limit),
+	    cmocka_unit_test(test_a_second_try_on_another_worker),
+	    cmocka_unit_test(test_what_ends_two_workers_is_refused),
+	    cmocka_unit_test(test_the_last_one_to_leave_cancels),
+	    cmocka_unit_test(test_a_patient_waiter_gets_a_second_run),
+	};
+
+	clock_init();
+	return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
+}
