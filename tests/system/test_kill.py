@@ -20,6 +20,7 @@ class Load:
         self.daemon = daemon
         self.stopping = threading.Event()
         self.sent = self.answered = self.lost = 0
+        self.turns = [0] * clients  # how far each client is
         self.strange = []
         self.lock = threading.Lock()
         self.threads = [threading.Thread(target=self.ask, args=(n,)) for n in range(clients)]
@@ -45,6 +46,7 @@ class Load:
         client = None
         while not self.stopping.is_set():
             turn += 1
+            self.turns[number] = turn
             sql = QUESTION if turn % 3 else f"SELECT {number} AS client, {turn} AS turn"
             try:
                 if client is None:
@@ -69,10 +71,16 @@ class Load:
             client.close()
 
 
-def answered_more(load, more=30):
-    """Waits until the load has had that many replies more."""
-    aim = load.answered + more
-    process.wait_until(lambda: load.answered >= aim, 60)
+def served_all(load, more=8):
+    """Waits until each client was served some more. So a request that one kill has hit is over
+    before the next: one that ends two workers is refused, and rightly."""
+    aim = [turn + more for turn in load.turns]
+
+    def served():
+        """replies to every client of the load"""
+        return all(turn >= wanted for turn, wanted in zip(load.turns, aim))
+
+    process.wait_until(served, 60)
 
 
 @pytest.mark.parametrize("role", ["router", "database", "watcher", "inference"])
@@ -80,12 +88,12 @@ def test_each_role_is_replaced(daemon, role):
     first = daemon.sql(QUESTION)
     with Load(daemon) as load:
         for _ in range(ROUNDS):
-            answered_more(load)
+            served_all(load)
             before = daemon.stats()["total_requests"]
             killed = daemon.kill(role)
             daemon.wait_replaced(role, killed)
             assert daemon.stats()["total_requests"] >= before
-        answered_more(load)
+        served_all(load)
     assert load.strange == []
     if role != "router":
         assert load.lost == 0  # only the router's death closes connections
