@@ -1,7 +1,8 @@
 /*
  * Every store to and load from shared memory: relaxed atomics, so that a reader beside a
  * writer is no data race by the C standard. Order comes from the fences in the callers.
- * A store has its crash point built in; nothing in shm/ stores to a segment in another way.
+ * A store has its crash point built in. Elsewhere only what is not published yet is stored
+ * plainly (constants, names), and clocks and flush generations by atomic read-modify-write.
  */
 #pragma once
 
