@@ -75,7 +75,9 @@ static int set_up(void **state)
 	path_in(scene, "optimax.yaml", scene->config_file, sizeof(scene->config_file));
 	path_in(scene, "optimax.sock", scene->socket, sizeof(scene->socket));
 	path_in(scene, "notify", scene->notify_path, sizeof(scene->notify_path));
-	snprintf(target, sizeof(target), "%s/tests/unit/fake_child", build ? build : ".");
+	snprintf(link, sizeof(link), "%.80s/tests/unit/fake_child", build ? build : ".");
+	if (!realpath(link, target))
+		return -1;
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
 		path_in(scene, programs[i], link, sizeof(link));
 		if (symlink(target, link) != 0)
