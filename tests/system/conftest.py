@@ -71,7 +71,7 @@ def new_daemon(request, shop):
 @pytest.fixture
 def daemon(new_daemon):
     daemon = new_daemon()
-    daemon.wait_state("ready")
+    daemon.wait_serving()
     return daemon
 
 
@@ -82,7 +82,7 @@ def shared_daemon(session_cluster):
     daemon = Daemon([{"name": "shop", "dsn": session_cluster.dsn()}])
     try:
         daemon.start()
-        daemon.wait_state("ready")
+        daemon.wait_serving()
         yield daemon
     finally:
         daemon.close()

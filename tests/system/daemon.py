@@ -257,6 +257,26 @@ class Daemon:
         reached.__doc__ = f"state {database_state or state} of {database or 'the daemon'}"
         return process.wait_until(reached, timeout)
 
+    def wait_serving(self, timeout=READY_S):
+        """Polls until everything is ready and the schema of every database is known."""
+        def serving():
+            """the daemon, its databases and their schemas"""
+            status = self.try_status()
+            if not status or status["state"] != "ready":
+                return None
+            if any(one["state"] != "ready" for one in status["databases"]):
+                return None
+            try:
+                for one in status["databases"]:
+                    self.call("schema", {"database": one["name"], "table": "none"})
+            except RpcError as error:
+                return status if error.code == "bad_request" else None  # it knows that there is no such table
+            except (OSError, EOFError):
+                return None
+            return status
+
+        return process.wait_until(serving, timeout)
+
     def wait_replaced(self, role, old_pid, timeout=READY_S):
         """Waits until that process is gone and all of its role are ready; returns their pids."""
         def replaced():

@@ -109,7 +109,7 @@ def test_the_supervisor_is_started_again(daemon):
     before = daemon.stats()["total_requests"]
     daemon.kill_supervisor()
     daemon.start()
-    daemon.wait_state("ready")
+    daemon.wait_serving()
     again = daemon.sql(QUESTION)
     assert again["rows"] == first["rows"] and again["cached"]
     assert daemon.stats()["total_requests"] == before + 1
