@@ -40,3 +40,26 @@ optimaxlibexec_PROGRAMS += optimax-watcher
 optimax_watcher_SOURCES = worker/watcher.c worker/introspect.c worker/introspect.h
 optimax_watcher_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(EVENT_CFLAGS) $(XXHASH_CFLAGS)
 optimax_watcher_LDADD = libpgworker.a $(SNAPSHOT_LIBS) $(PQ_LIBS)
+
+# the provider builtin: questions to SQL without a model
+noinst_LIBRARIES += libbuiltin.a
+libbuiltin_a_SOURCES = \
+	worker/builtin/builtin.c worker/builtin/builtin.h \
+	worker/builtin/dates.c worker/builtin/dates.h \
+	worker/builtin/grammar.c worker/builtin/grammar.h worker/builtin/grammar.def \
+	worker/builtin/link.c worker/builtin/link.h \
+	worker/builtin/query.c worker/builtin/query.h \
+	worker/builtin/query_write.c worker/builtin/query_write.h worker/builtin/reserved.def \
+	worker/builtin/read_date.c worker/builtin/read_filter.c \
+	worker/builtin/read_ranking.c worker/builtin/read_request.c worker/builtin/read_tail.c \
+	worker/builtin/reading.h worker/builtin/resolve.c \
+	worker/builtin/words.c worker/builtin/words.h
+BUILTIN_LIBS = libbuiltin.a $(TEXT_LIBS) $(SNAPSHOT_LIBS)
+
+# optimax-inference
+optimaxlibexec_PROGRAMS += optimax-inference
+optimax_inference_SOURCES = worker/inference.c \
+	worker/generation.c worker/generation.h \
+	worker/provider.c worker/provider.h worker/provider_builtin.c
+optimax_inference_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+optimax_inference_LDADD = libshm.a $(BUILTIN_LIBS)

@@ -24,3 +24,13 @@ tests_unit_test_pg_session_LDADD = libpgworker.a $(COMMON_LIBS) $(XXHASH_LIBS) $
 tests_unit_test_schema_build_SOURCES = tests/unit/test_schema_build.c
 tests_unit_test_schema_build_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(PQ_CFLAGS) $(XXHASH_CFLAGS)
 tests_unit_test_schema_build_LDADD = libpgworker.a $(SNAPSHOT_LIBS) $(PQ_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test_builtin
+tests_unit_test_builtin_SOURCES = tests/unit/test_builtin.c tests/unit/builtin_schema.h
+tests_unit_test_builtin_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_builtin_LDADD = $(BUILTIN_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_generation
+tests_unit_test_generation_SOURCES = tests/unit/test_generation.c tests/unit/builtin_schema.h \
+	worker/generation.c worker/provider.c worker/provider_builtin.c
+tests_unit_test_generation_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_generation_LDADD = libshm.a $(BUILTIN_LIBS) $(CMOCKA_LIBS)

@@ -1,0 +1,407 @@
+#include "worker/generation.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+
+struct schema {
+	char *database;
+	struct snapshot *snapshot;
+	struct vocabulary *vocabulary;
+};
+
+struct generation {
+	struct generation *next;
+	struct generations *all;
+	uint32_t msgid;
+	int64_t began_us;
+	int64_t deadline_ms;
+	struct buffer strings; /* what the call's views point into */
+	struct provider_call call;
+	size_t provider; /* which one works on it */
+	size_t asked, failed; /* of those so far */
+	struct error error; /* of the last one that declined, or of the one that failed */
+	bool starting; /* in generate: done must not free it */
+	bool declined; /* or failed: the next one is to be asked */
+	bool finished; /* the router has its response */
+};
+
+/* ---- schemas ---- */
+
+static void schema_deinit(struct schema *schema)
+{
+	free(schema->database);
+	vocabulary_free(schema->vocabulary);
+	snapshot_free(schema->snapshot);
+}
+
+static struct schema *find_schema(const struct generations *all, struct bytes database)
+{
+	for (size_t i = 0; i < all->schema_count; i++)
+		if (bytes_equal_string(database, all->schemas[i].database))
+			return &all->schemas[i];
+	return NULL;
+}
+
+void generations_set_schema(
+    struct generations *generations, struct bytes database, struct snapshot *snapshot)
+{
+	struct schema *schema = find_schema(generations, database);
+
+	if (schema) {
+		schema_deinit(schema);
+	} else {
+		size_t count = generations->schema_count + 1;
+
+		generations->schemas =
+		    must_realloc(generations->schemas, count * sizeof(*generations->schemas));
+		schema = &generations->schemas[generations->schema_count++];
+	}
+	schema->database = bytes_to_string(database);
+	schema->snapshot = snapshot;
+	schema->vocabulary = vocabulary_new(snapshot);
+}
+
+static bool is_configured(const struct child_config *config, const char *database)
+{
+	for (size_t i = 0; i < config->database_count; i++)
+		if (strcmp(config->databases[i].name, database) == 0)
+			return true;
+	return false;
+}
+
+static void forget_schemas(struct generations *all)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < all->schema_count; i++) {
+		if (all->config && is_configured(all->config, all->schemas[i].database))
+			all->schemas[kept++] = all->schemas[i];
+		else
+			schema_deinit(&all->schemas[i]);
+	}
+	all->schema_count = kept;
+}
+
+/* ---- the end of a generation ---- */
+
+static void unlink_generation(struct generation *generation)
+{
+	struct generation **at = &generation->all->first;
+
+	while (*at != generation)
+		at = &(*at)->next;
+	*at = generation->next;
+	generation->all->count--;
+}
+
+/* Within generate it only ends; who called generate frees it. */
+static void finish(struct generation *generation)
+{
+	generation->finished = true;
+	if (generation->starting)
+		return;
+	unlink_generation(generation);
+	buffer_deinit(&generation->strings);
+	buffer_deinit(&generation->call.answer);
+	free(generation);
+}
+
+static void send_error(const struct generations *all, uint32_t msgid, const struct error *error)
+{
+	CLEAN(buffer) struct buffer message = BUFFER_INIT;
+
+	message_pack_error(&message, true, msgid, error);
+	all->send(all->owner, &message);
+}
+
+static void fail(struct generation *generation, const struct error *error)
+{
+	send_error(generation->all, generation->msgid, error);
+	finish(generation);
+}
+
+static void answer(struct generation *generation)
+{
+	const struct provider_call *call = &generation->call;
+	CLEAN(buffer) struct buffer message = BUFFER_INIT;
+	struct generate_result result;
+	struct bytes text = bytes_of_buffer(&call->answer);
+
+	message_init(&generate_result_row, &result);
+	result.provider =
+	    bytes_of_string(generation->all->providers[generation->provider].settings->name);
+	if (call->job == PROVIDER_SQL)
+		result.sql = text;
+	else if (call->job == PROVIDER_CHAT)
+		result.text = text.data ? text : bytes_of("", 0);
+	else
+		result.route = text;
+	result.generate_us = clock_now_us() - generation->began_us;
+	message_pack_response(&message, generation->msgid, &generate_result_row, &result);
+	generation->all->send(generation->all->owner, &message);
+	finish(generation);
+}
+
+/* ---- one provider after the other ---- */
+
+static void no_model(const struct generation *generation, struct error *error)
+{
+	static const char *const jobs[] = {[PROVIDER_ROUTE] = "decide whether this is about data",
+	    [PROVIDER_SQL] = "turn a question into SQL",
+	    [PROVIDER_CHAT] = "answer what is not about data"};
+	const struct generations *all = generation->all;
+
+	error_set(error, ERROR_NO_MODEL,
+	    "no configured provider can %s: add %s to inference.providers",
+	    jobs[generation->call.job],
+	    generation->call.job == PROVIDER_CHAT ? "one of type ollama or openai"
+	                                          : "{name: rules, type: builtin}");
+	for (size_t i = 0; i < all->provider_count; i++)
+		if (!all->providers[i].type)
+			error_set_detail(error, "%s: %s", all->providers[i].settings->name,
+			    all->providers[i].last_error);
+}
+
+/* Nobody is left to ask. */
+static void give_up(struct generation *generation)
+{
+	struct error error = generation->error;
+
+	if (generation->asked == 0)
+		no_model(generation, &error);
+	fail(generation, &error);
+}
+
+/* A failure says more than that another one declined: it may pass. */
+static void keep_error(struct generation *generation, const struct error *error)
+{
+	const char *name = generation->all->providers[generation->provider].settings->name;
+	char before[sizeof(error->detail)];
+
+	if (error->code == ERROR_UNANSWERABLE) {
+		if (generation->failed == 0)
+			generation->error = *error;
+		return;
+	}
+	memcpy(before, generation->error.detail, sizeof(before));
+	if (generation->failed++ == 0)
+		before[0] = '\0';
+	error_set(&generation->error, ERROR_MODEL_ERROR, "no provider could be asked successfully");
+	error_set_detail(&generation->error, "%.400s%s%s: %.500s", before, *before ? "; " : "",
+	    name, error->message);
+}
+
+/* One provider works on it now; it may be done before this returns. */
+static void ask(struct generation *generation, struct provider *provider)
+{
+	struct generations *all = generation->all;
+	struct provider_call *call = &generation->call;
+	const struct schema *schema = find_schema(all, call->database);
+
+	generation->asked++;
+	if (all->metrics && provider->type != &provider_builtin)
+		metrics_add(all->metrics, METRIC_MODEL_CALLS, 1);
+	call->state = NULL;
+	buffer_reset(&call->answer);
+	call->vocabulary = schema ? schema->vocabulary : NULL;
+	generation->declined = false;
+	generation->starting = true;
+	provider->type->generate(provider, call);
+	generation->starting = false;
+	call->vocabulary = NULL;
+}
+
+static void try_providers(struct generation *generation)
+{
+	struct generations *all = generation->all;
+
+	for (; generation->provider < all->provider_count; generation->provider++) {
+		struct provider *provider = &all->providers[generation->provider];
+
+		if (!provider->type || !provider->type->can(provider, generation->call.job))
+			continue;
+		generation->call.timeout_ms = generation->deadline_ms - clock_now_ms();
+		if (generation->call.timeout_ms <= 0) {
+			generation->asked++;
+			error_set(&generation->error, ERROR_TIMEOUT, "no time is left for the job");
+			break;
+		}
+		ask(generation, provider);
+		if (generation->finished) {
+			finish(generation);
+			return;
+		}
+		if (!generation->declined)
+			return;
+	}
+	give_up(generation);
+}
+
+/* Within generate the loop above goes on, so that the stack does not grow with the providers. */
+static void on_done(struct provider_call *call, const struct error *error)
+{
+	struct generation *generation = call->owner;
+
+	if (!error) {
+		answer(generation);
+		return;
+	}
+	keep_error(generation, error);
+	generation->declined = true;
+	if (generation->starting)
+		return;
+	generation->provider++;
+	try_providers(generation);
+}
+
+static struct bytes keep(struct buffer *strings, struct bytes bytes)
+{
+	size_t at = strings->size;
+
+	if (!bytes.data)
+		return BYTES_NONE;
+	buffer_append_bytes(strings, bytes);
+	return bytes_of(strings->data + at, bytes.size);
+}
+
+static struct generation *new_generation(
+    struct generations *all, uint32_t msgid, const struct generate_params *params)
+{
+	struct generation *generation = must_zalloc(sizeof(*generation));
+	struct provider_call *call = &generation->call;
+
+	generation->all = all;
+	generation->msgid = msgid;
+	generation->began_us = clock_now_us();
+	generation->deadline_ms = clock_now_ms() + params->timeout_ms;
+	buffer_reserve(&generation->strings,
+	    params->question.size + params->history.size + params->database.size + 1);
+	call->job = provider_job_find(params->job);
+	call->question = keep(&generation->strings, params->question);
+	call->history = keep(&generation->strings, params->history);
+	call->database = keep(&generation->strings, params->database);
+	call->done = on_done;
+	call->owner = generation;
+	generation->next = all->first;
+	all->first = generation;
+	all->count++;
+	return generation;
+}
+
+/* 0, or the error that answers it at once. */
+static int check(
+    const struct generations *all, const struct generate_params *params, struct error *ret_error)
+{
+	if (provider_job_find(params->job) == PROVIDER_JOB_COUNT)
+		return error_set(ret_error, ERROR_BAD_REQUEST, "job must be route, sql or chat");
+	if (all->count >= GENERATIONS_MAX) {
+		error_set(ret_error, ERROR_OVERLOADED, "the inference worker has too many jobs");
+		ret_error->retry_after_ms = 100;
+		return ret_error->code;
+	}
+	if (provider_job_find(params->job) == PROVIDER_SQL && params->database.data &&
+	    !find_schema(all, params->database))
+		return error_set(ret_error, ERROR_DATABASE_UNAVAILABLE,
+		    "the schema of %.*s has not been read yet", (int)params->database.size,
+		    params->database.data);
+	return 0;
+}
+
+void generation_start(
+    struct generations *generations, uint32_t msgid, const struct generate_params *params)
+{
+	struct error error = ERROR_INIT;
+
+	if (check(generations, params, &error)) {
+		send_error(generations, msgid, &error);
+		return;
+	}
+	try_providers(new_generation(generations, msgid, params));
+}
+
+static void stop_call(struct generation *generation)
+{
+	struct provider *provider = &generation->all->providers[generation->provider];
+
+	if (provider->type && provider->type->cancel)
+		provider->type->cancel(provider, &generation->call);
+}
+
+void generation_cancel(struct generations *generations, uint32_t msgid)
+{
+	struct generation *generation = generations->first;
+	struct error error = ERROR_INIT;
+
+	while (generation && generation->msgid != msgid)
+		generation = generation->next;
+	if (!generation)
+		return;
+	stop_call(generation);
+	error_set(&error, ERROR_CANCELLED, "the request was cancelled");
+	fail(generation, &error);
+}
+
+void generations_abandon(struct generations *generations)
+{
+	while (generations->first) {
+		stop_call(generations->first);
+		finish(generations->first);
+	}
+}
+
+/* ---- the configuration ---- */
+
+static void free_providers(struct generations *all)
+{
+	for (size_t i = 0; i < all->provider_count; i++)
+		if (all->providers[i].type && all->providers[i].type->deinit)
+			all->providers[i].type->deinit(&all->providers[i]);
+	free(all->providers);
+	all->providers = NULL;
+	all->provider_count = 0;
+}
+
+static void init_provider(
+    struct generations *all, struct provider *provider, const struct child_provider *settings)
+{
+	provider->settings = settings;
+	provider->type = provider_type_find(settings->type);
+	provider->state = provider->type ? "ready" : "unsupported";
+	if (!provider->type)
+		snprintf(provider->last_error, sizeof(provider->last_error),
+		    "this version has no client for type %s yet", settings->type);
+	else if (provider->type->configure)
+		provider->type->configure(provider, all->base);
+}
+
+void generations_configure(struct generations *generations, const struct child_config *config)
+{
+	struct error error = ERROR_INIT;
+
+	error_set(&error, ERROR_OVERLOADED, "the configuration has changed");
+	error.retry_after_ms = 1;
+	while (generations->first) {
+		stop_call(generations->first);
+		fail(generations->first, &error);
+	}
+	free_providers(generations);
+	generations->config = config;
+	forget_schemas(generations);
+	generations->providers =
+	    must_zalloc((config->provider_count + 1) * sizeof(struct provider));
+	generations->provider_count = config->provider_count;
+	for (size_t i = 0; i < config->provider_count; i++)
+		init_provider(generations, &generations->providers[i], &config->providers[i]);
+}
+
+void generations_deinit(struct generations *generations)
+{
+	generations_abandon(generations);
+	free_providers(generations);
+	generations->config = NULL;
+	forget_schemas(generations);
+	free(generations->schemas);
+	generations->schemas = NULL;
+}

@@ -1,0 +1,47 @@
+/*
+ * The inference worker's requests: each tries the providers that can do its job in their order
+ * until one answers, and gives the router exactly one response. Owns the schemas, too: a
+ * vocabulary for each database. Knows nothing of channels but the function that sends.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/message.h"
+#include "shm/metrics.h"
+#include "text/snapshot.h"
+#include "worker/provider.h"
+
+enum { GENERATIONS_MAX = 1024 };
+
+struct generation;
+struct schema;
+
+struct generations {
+	struct metrics *metrics; /* NULL: not counted */
+	void (*send)(void *owner, struct buffer *message); /* takes the buffer's memory */
+	void *owner;
+	struct event_base *base;
+	const struct child_config *config;
+	size_t provider_count;
+	struct provider *providers;
+	size_t schema_count;
+	struct schema *schemas;
+	struct generation *first;
+	size_t count;
+};
+
+/* Makes the providers anew; what is in flight is answered with an error that may be retried. */
+void generations_configure(struct generations *generations, const struct child_config *config);
+void generations_deinit(struct generations *generations);
+/* Takes the snapshot. */
+void generations_set_schema(
+    struct generations *generations, struct bytes database, struct snapshot *snapshot);
+
+void generation_start(
+    struct generations *generations, uint32_t msgid, const struct generate_params *params);
+/* Answers it with ERROR_CANCELLED; an unknown one is ignored. */
+void generation_cancel(struct generations *generations, uint32_t msgid);
+/* Nobody waits any more: ends all without an answer. */
+void generations_abandon(struct generations *generations);

@@ -1,0 +1,62 @@
+/*
+ * What a provider is to the inference worker: a type with callbacks that does jobs, now or
+ * later. One file per type (provider_builtin.c); provider_type_find has the list.
+ * The worker (generation.c) tries the configured ones in order; a provider knows of no other.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/bytes.h"
+#include "common/child.h"
+#include "common/error.h"
+#include "text/vocabulary.h"
+
+enum provider_job { PROVIDER_ROUTE, PROVIDER_SQL, PROVIDER_CHAT, PROVIDER_JOB_COUNT };
+
+struct provider;
+
+/* One job for one provider. Views are valid until it is done or cancelled. */
+struct provider_call {
+	enum provider_job job;
+	struct bytes question;
+	struct bytes history; /* encoded; data NULL: none */
+	struct bytes database; /* whose schema it is */
+	const struct vocabulary *vocabulary; /* valid only during generate; NULL: no schema */
+	int64_t timeout_ms; /* what is left of the request's time */
+
+	/* Where a provider that answers later keeps its own; NULL before generate. */
+	void *state;
+	/* Exactly one is filled when done is called without an error. */
+	struct buffer answer; /* SQL, text, or "sql" or "chat" of a route job */
+	/* Call once, from generate or later. ERROR_UNANSWERABLE: declined; another: failed. */
+	void (*done)(struct provider_call *call, const struct error *error);
+	void *owner;
+};
+
+struct provider_type {
+	const char *name; /* in the configuration: type */
+	/* May be NULL. The settings are valid until the next configuration. */
+	void (*configure)(struct provider *provider, struct event_base *base);
+	void (*deinit)(struct provider *provider);
+	bool (*can)(const struct provider *provider, enum provider_job job);
+	void (*generate)(struct provider *provider, struct provider_call *call);
+	/* done will not be called any more. NULL where generate is always done when it returns. */
+	void (*cancel)(struct provider *provider, struct provider_call *call);
+};
+
+struct provider {
+	const struct child_provider *settings;
+	const struct provider_type *type; /* NULL: this version has no client for it */
+	const char *state; /* as in provider_state: ready, down or unsupported */
+	char last_error[512]; /* empty: none */
+	void *own;
+};
+
+/* NULL where this version has none of that name. */
+const struct provider_type *provider_type_find(const char *name);
+/* The job of that name on the wire, or PROVIDER_JOB_COUNT. */
+enum provider_job provider_job_find(struct bytes name);
+
+extern const struct provider_type provider_builtin;
