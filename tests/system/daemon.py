@@ -147,7 +147,7 @@ class Daemon:
             assert not reports, f"sanitizer: {reports[0][0]}\n{self.log()[-8000:]}"
         finally:
             self.notify.close()
-            for segment in self.segments():
+            for segment in [*self.segments(), Path(f"/dev/shm/optimax-{self.instance}.lock")]:
                 segment.unlink(missing_ok=True)
             process.remove_scratch(self.scratch)
 
