@@ -228,7 +228,7 @@ static void pack_databases(const struct database_set *set, struct buffer *messag
 
 		pack_map(message, 2u + has_reason);
 		pack_pair_string(message, "name", database->name);
-		pack_pair_string(message, "state", database->state);
+		pack_pair_string(message, "state", database_state(database));
 		if (has_reason)
 			pack_pair_string(message, "reason", database->reason);
 	}

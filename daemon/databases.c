@@ -218,6 +218,13 @@ void database_set_state(struct database *database, struct bytes state, struct by
 	copy(database->reason, sizeof(database->reason), reason);
 }
 
+const char *database_state(const struct database *database)
+{
+	bool waits = strcmp(database->state, "ready") == 0 && !database->snapshot;
+
+	return waits ? "connecting" : database->state;
+}
+
 int database_not_ready(const struct database *database, struct error *ret_error)
 {
 	error_set(ret_error, ERROR_DATABASE_UNAVAILABLE, "database \"%s\": %s", database->name,

@@ -56,5 +56,7 @@ struct database *databases_known(const struct database_set *set, struct bytes na
 /* A schema has come. */
 void database_take_snapshot(struct database *database, int fd);
 void database_set_state(struct database *database, struct bytes state, struct bytes reason);
+/* What it is for who asks: without a schema it is not ready, whatever its watcher said. */
+const char *database_state(const struct database *database);
 /* Where there is no schema yet: why, as an error for a client. */
 int database_not_ready(const struct database *database, struct error *ret_error);

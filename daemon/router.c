@@ -31,10 +31,10 @@ static const char *first_trouble(const struct router *router)
 
 	for (database = databases_next(router->databases, NULL); database;
 	     database = databases_next(router->databases, database)) {
-		if (strcmp(database->state, "ready") == 0)
+		if (strcmp(database_state(database), "ready") == 0)
 			continue;
-		snprintf(text, sizeof(text), "database %s is %s: %.160s", database->name,
-		    database->state, database->reason);
+		snprintf(text, sizeof(text), "database %s is %s%s%.160s", database->name,
+		    database_state(database), database->reason[0] ? ": " : "", database->reason);
 		return text;
 	}
 	for (size_t i = 0; i < router->child_count; i++) {
@@ -330,8 +330,10 @@ static void on_snapshot(struct child *child, struct bytes name, struct bytes ver
 	struct database *database = databases_known(router->databases, name);
 
 	(void)version;
-	if (database)
-		database_take_snapshot(database, fd);
+	if (!database)
+		return;
+	database_take_snapshot(database, fd);
+	router_state_changed(router);
 }
 
 static void on_control(struct child *child, struct rpc_message *message)

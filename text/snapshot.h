@@ -2,7 +2,8 @@
  * One database's schema as the watcher saw it: the struct, its encoding, and the descriptor
  * that carries it. Immutable once decoded; every string lives in the snapshot's own arena.
  * The watcher builds one and encodes it; router, inference and database workers decode it.
- * Knows nothing of how a schema is read (worker/introspect.h) or what words mean (text/vocabulary.h).
+ * Knows nothing of how a schema is read (worker/introspect.h) or what words mean
+ * (text/vocabulary.h).
  */
 #pragma once
 
@@ -16,7 +17,7 @@
 enum column_kind {
 	COLUMN_OTHER,
 	COLUMN_INTEGER, /* int2, int4, int8 */
-	COLUMN_NUMBER,	/* numeric, float4, float8, money */
+	COLUMN_NUMBER, /* numeric, float4, float8, money */
 	COLUMN_TEXT,
 	COLUMN_BOOLEAN,
 	COLUMN_DATE,
@@ -25,11 +26,17 @@ enum column_kind {
 	COLUMN_ENUM,
 };
 
-enum table_kind { TABLE_TABLE, TABLE_VIEW, TABLE_MATERIALIZED_VIEW, TABLE_FOREIGN, TABLE_PARTITIONED };
+enum table_kind {
+	TABLE_TABLE,
+	TABLE_VIEW,
+	TABLE_MATERIALIZED_VIEW,
+	TABLE_FOREIGN,
+	TABLE_PARTITIONED
+};
 
 struct snapshot_column {
 	const char *name;
-	const char *type;    /* format_type(oid, typmod) */
+	const char *type; /* format_type(oid, typmod) */
 	const char *comment; /* NULL: none */
 	enum column_kind kind;
 	bool nullable;
@@ -53,7 +60,7 @@ struct snapshot_table {
 	const char *name;
 	const char *comment; /* NULL: none */
 	enum table_kind kind;
-	bool readable;	      /* the role holds SELECT on it */
+	bool readable; /* the role holds SELECT on it */
 	int64_t row_estimate; /* -1: never analysed */
 	size_t column_count;
 	struct snapshot_column *columns;
@@ -65,7 +72,7 @@ struct snapshot_table {
 
 struct snapshot {
 	const char *database;
-	char version[33];    /* hex of XXH3-128 over the encoded rest; names the schema version */
+	char version[33]; /* hex of XXH3-128 over the encoded rest; names the schema version */
 	size_t schema_count; /* the configured schemas, in search-path order */
 	const char **schemas;
 	size_t table_count; /* sorted by schema, name */
