@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@
 #include "common/clock.h"
 #include "common/message.h"
 #include "common/msgpack_scan.h"
+#include "common/pass_fd.h"
 #include "common/rpc.h"
 
 enum {
@@ -55,6 +57,7 @@ struct channel {
 	size_t draining; /* bytes still to be read and dropped; then the channel ends */
 	enum channel_end end;
 	bool paused, closing, drains, broken, ended;
+	bool input_ended; /* the peer sends no more, but waits for answers */
 	bool look_again; /* `in` may hold whole messages: it was paused */
 	unsigned busy; /* callbacks running: free later, write later */
 	bool freed;
@@ -205,23 +208,10 @@ static int gather(struct channel *channel, struct iovec *pieces, int *ret_fd)
 	return count;
 }
 
-static void attach_fd(struct msghdr *message, char *control, size_t size, int fd)
-{
-	struct cmsghdr *header;
-
-	message->msg_control = control;
-	message->msg_controllen = size;
-	header = CMSG_FIRSTHDR(message);
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-}
-
 /* One sendmsg. False when nothing more can be written now. */
 static bool write_once(struct channel *channel)
 {
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
+	struct pass_fd_control control;
 	struct iovec pieces[WRITE_PIECES];
 	struct msghdr message = {.msg_iov = pieces};
 	struct chunk *first = TAILQ_FIRST(&channel->out);
@@ -230,7 +220,7 @@ static bool write_once(struct channel *channel)
 
 	message.msg_iovlen = (size_t)gather(channel, pieces, &fd);
 	if (fd >= 0)
-		attach_fd(&message, control, sizeof(control), fd);
+		pass_fd_attach(&message, &control, fd);
 	size = sendmsg(channel->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (size < 0) {
 		if (errno != EAGAIN && errno != EINTR)
@@ -243,6 +233,11 @@ static bool write_once(struct channel *channel)
 	}
 	drop_written(channel, (size_t)size);
 	return !TAILQ_EMPTY(&channel->out);
+}
+
+static bool peer_waits(const struct channel *channel)
+{
+	return channel->ops->is_busy && channel->ops->is_busy(channel->owner);
 }
 
 static void flush(struct channel *channel)
@@ -259,7 +254,7 @@ static void flush(struct channel *channel)
 		                           : NULL);
 	else if (channel->drains)
 		shutdown(channel->fd, SHUT_WR);
-	else if (channel->closing)
+	else if (channel->closing || (channel->input_ended && !peer_waits(channel)))
 		end_soon(channel, CHANNEL_CLOSED);
 }
 
@@ -351,41 +346,21 @@ int channel_take_fd(struct channel *channel)
 	return fd;
 }
 
-static void keep_fds(struct channel *channel, struct msghdr *message)
+static void keep_fd(void *owner, int fd)
 {
-	for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header;
-	     header = CMSG_NXTHDR(message, header)) {
-		size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	struct channel *channel = owner;
 
-		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < count; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(header) + i * sizeof(fd), sizeof(fd));
-			if (channel->received_fd_count < RECEIVED_FDS_MAX)
-				channel->received_fds[channel->received_fd_count++] = fd;
-			else
-				close(fd);
-		}
-	}
+	if (channel->received_fd_count < RECEIVED_FDS_MAX)
+		channel->received_fds[channel->received_fd_count++] = fd;
+	else
+		close(fd);
 }
 
 static ssize_t receive(struct channel *channel, char *data, size_t size)
 {
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))];
-	struct iovec piece = {data, size};
-	struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
-	ssize_t received;
-
 	if (!channel->options.passes_fds)
 		return recv(channel->fd, data, size, MSG_DONTWAIT);
-	message.msg_control = control;
-	message.msg_controllen = sizeof(control);
-	received = recvmsg(channel->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (received > 0)
-		keep_fds(channel, &message);
-	return received;
+	return pass_fd_receive(channel->fd, data, size, keep_fd, channel);
 }
 
 static const char *const scan_faults[] = {
@@ -485,6 +460,25 @@ static bool message_is_overdue(const struct channel *channel)
 	       clock_now_ms() - channel->message_began_ms > LIMIT_MESSAGE_TIME_MS;
 }
 
+/* Whether a peer that sends no more still reads: it closed its sending half alone. */
+static bool still_reads(const struct channel *channel)
+{
+	struct pollfd hangup = {.fd = channel->fd};
+
+	return channel->options.trust == CHANNEL_CLIENT && !channel->drains &&
+	       poll(&hangup, 1, 0) == 0;
+}
+
+static void input_ended(struct channel *channel)
+{
+	if (!still_reads(channel) || (!peer_waits(channel) && TAILQ_EMPTY(&channel->out))) {
+		channel_end(channel, channel->drains ? channel->end : CHANNEL_CLOSED);
+		return;
+	}
+	channel->input_ended = true;
+	event_del(channel->readable);
+}
+
 static void read_once(struct channel *channel)
 {
 	static char data[READ_SIZE];
@@ -499,7 +493,7 @@ static void read_once(struct channel *channel)
 	if (size < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (size <= 0) {
-		channel_end(channel, channel->drains ? channel->end : CHANNEL_CLOSED);
+		input_ended(channel);
 	} else if (channel->drains) {
 		if ((size_t)size >= channel->draining)
 			channel_end(channel, channel->end);
@@ -514,9 +508,7 @@ static void read_once(struct channel *channel)
 
 static void input_timed_out(struct channel *channel)
 {
-	bool waits = channel->ops->is_busy && channel->ops->is_busy(channel->owner);
-
-	if (channel->message_began_ms > 0 || channel->drains || !waits)
+	if (channel->message_began_ms > 0 || channel->drains || !peer_waits(channel))
 		channel_end(channel, channel->drains ? channel->end : CHANNEL_STALLED);
 }
 
@@ -556,7 +548,7 @@ void channel_pause(struct channel *channel)
 
 void channel_resume(struct channel *channel)
 {
-	if (!channel->paused || channel->ended || channel->closing)
+	if (!channel->paused || channel->ended || channel->closing || channel->input_ended)
 		return;
 	channel->paused = false;
 	watch_input(channel);

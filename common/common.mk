@@ -13,6 +13,7 @@ libcommon_a_SOURCES = \
 	common/message.c common/message.h common/message_rows.c \
 	common/msgpack_scan.c common/msgpack_scan.h \
 	common/pack.c common/pack.h \
+	common/pass_fd.c common/pass_fd.h \
 	common/role.c common/role.h \
 	common/rpc.c common/rpc.h
 libcommon_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(MSGPACK_CFLAGS)

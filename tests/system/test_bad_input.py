@@ -126,3 +126,13 @@ def test_statements_that_are_refused(shared_daemon, sql, code):
 def test_a_wrong_statement_is_postgresqls_error(shared_daemon):
     error = shared_daemon.error("sql", {"sql": "SELECT 1 / (id - id) FROM customers"})
     assert (error.code, error.sqlstate) == ("sql_error", "22012")
+
+
+def test_a_client_that_has_sent_its_last_gets_its_answers(shared_daemon):
+    with Client(shared_daemon.socket, 30.0) as client:
+        for n in range(5):
+            client.send_bytes(request("sql", {"sql": f"SELECT {n}, count(*) FROM orders", "no_cache": True}, n))
+        client.socket.shutdown(1)
+        assert [client.wait(n)["rows"][0][0] for n in range(5)] == list(range(5))
+        with pytest.raises(EOFError):
+            client.receive()
