@@ -54,6 +54,7 @@ enum cue {
 	CUE_LIVE, /* is in a place */
 	CUE_EVENT, /* what happened; its concept names the column with the date */
 	CUE_AMOUNT, /* money by a general name */
+	CUE_DATE, /* the rows' main date, to sort by */
 	CUE_VERB, /* ends "did each customer …" */
 	CUE_STOP,
 	CUE_COMMA,

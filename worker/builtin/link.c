@@ -124,6 +124,13 @@ static bool rest_is_suffix(const struct snapshot_column *column, unsigned word)
 	return true;
 }
 
+static bool begins_alike(const char *column, const char *table)
+{
+	size_t size = strcspn(column, "_");
+
+	return size >= 3 && strncasecmp(column, table, size < 4 ? size : size - 1) == 0;
+}
+
 /* 0, or how the words that matched stand for the column. */
 static int column_strength(
     const struct link *link, const struct vocabulary_entry *entry, unsigned name_words)
@@ -133,6 +140,10 @@ static int column_strength(
 	column = &table_of(link, entry->table)->columns[entry->column];
 	if (entry->word == 0 && name_words == entry->words)
 		return LINK_NAME;
+	/* "name" is city_name of city, not its state_name; "date" is no birth_date. */
+	if (entry->word > 0 && rest_is_suffix(column, entry->word) &&
+	    !begins_alike(column->name, table_of(link, entry->table)->name))
+		return 0;
 	if (rest_is_suffix(column, name_words))
 		return LINK_PART;
 	return 0;

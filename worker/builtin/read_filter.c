@@ -361,6 +361,8 @@ int read_comparison(struct reading *reading)
 
 	if (!cue || cue->cue != CUE_COMPARE)
 		return READ_OTHERWISE;
+	if (reading->query.group_count > 0)
+		return reading_decline(reading, "say which column is to be '%s' that", cue->phrase);
 	reading->at++;
 	before = reading->at;
 	if (!read_number(reading, &number, &unit) || reading_item(reading, 0)->is_table)

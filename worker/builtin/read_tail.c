@@ -352,9 +352,14 @@ static int read_sort(struct reading *reading)
 	r = sort_by_aggregate(reading);
 	if (r != READ_OTHERWISE)
 		return r;
-	if (!item->is_column)
-		return READ_OTHERWISE;
-	r = resolve_column(reading, item, REACH_PARENTS, &column);
+	if (item->is_column) {
+		r = resolve_column(reading, item, REACH_PARENTS, &column);
+	} else {
+		column.table = query->table;
+		r = reading_is(reading, 0, CUE_DATE)
+		        ? resolve_concept(reading, query->table, CONCEPT_EVENT, &column.column)
+		        : READ_OTHERWISE;
+	}
 	if (r)
 		return r;
 	if (query->aggregate != AGGREGATE_NONE) {
