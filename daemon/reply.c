@@ -44,7 +44,7 @@ void reply_pack_reasons(
 		pack_map(message, 3);
 		pack_pair_string(message, "signal", reason->signal);
 		pack_pair_string(message, "text", reason->text);
-		pack_pair_float(message, "weight", reason->weight);
+		pack_pair_float(message, "weight", round(reason->weight * 1000) / 1000);
 	}
 	if (!not_cached)
 		return;
