@@ -77,6 +77,9 @@ def server(tmp_path):
             for message in messages:
                 for byte in msgpack.packb(message):  # a client must bear any split
                     connection.send(bytes([byte]))
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(1 << 16):  # what the client still sends must not fail
+                pass
             connection.close()
 
         threads.append(threading.Thread(target=answer))
