@@ -359,10 +359,10 @@ int cache_put(struct cache *cache, const struct cache_put *put)
 
 static uint64_t flush_one(struct cache *cache, unsigned type, unsigned database_index)
 {
-	uint32_t generation =
-	    atomic_fetch_add(&cache->header->flush_generation[type][database_index], 1);
 	uint64_t concerned = 0;
+	uint32_t generation;
 
+	generation = atomic_fetch_add(&cache->header->flush_generation[type][database_index], 1);
 	CRASH_POINT();
 	for (uint32_t i = 0; i < cache->geometry.shard_count; i++) {
 		struct shard shard = shard_at(cache, i);

@@ -1,16 +1,35 @@
 /*
- * A point at which a test may kill this process: one behind every store to shared memory.
- * Empty unless configured with --enable-crash-points.
+ * A point at which a test may kill or stop this process: one behind every store to shared
+ * memory. Empty unless compiled with OPTIMAX_CRASH_POINTS, as libshm_crash.a always is and
+ * everything is where configured with --enable-crash-points. The points are enumerated by the
+ * linker: each has a row in the section `crash_points`.
  */
 #pragma once
 
 #ifdef OPTIMAX_CRASH_POINTS
 #include <stdint.h>
 
-/* The process kills itself at the n-th point from now on; 0: never. */
-extern uint64_t crash_point_countdown;
-void crash_point_reached(void);
-#define CRASH_POINT() crash_point_reached()
+struct crash_point {
+	const char *file, *function;
+	int64_t line;
+};
+/* All there are in the program, whether reached or not. */
+extern struct crash_point __start_crash_points[], __stop_crash_points[];
+
+/* At the n-th point from now on crash_point_strike is called; 0: never. Per thread. */
+extern _Thread_local uint64_t crash_point_countdown;
+/* What happens there; raises SIGKILL where nobody set another. */
+extern void (*crash_point_strike)(void);
+/* Where strikes are counted, by the point's place in the table; NULL: nowhere. */
+extern uint32_t *crash_point_strikes;
+
+void crash_point_reached(const struct crash_point *point);
+#define CRASH_POINT()                                                                          \
+	do {                                                                                   \
+		static struct crash_point crash_point_here                                     \
+		    __attribute__((section("crash_points"))) = {__FILE__, __func__, __LINE__}; \
+		crash_point_reached(&crash_point_here);                                        \
+	} while (0)
 #else
 #define CRASH_POINT() ((void)0)
 #endif

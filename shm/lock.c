@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "shm/crash_point.h"
+
 /*
  * No #ifdef asks for PTHREAD_MUTEX_ROBUST: on glibc it is an enumerator, so the preprocessor
  * would find it missing and leave robustness out in silence.
@@ -22,7 +24,9 @@ int lock_init(struct lock *lock)
 		error = pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
 	if (!error) {
 		memset(&lock->mutex, 0, sizeof(lock->mutex));
+		CRASH_POINT();
 		error = pthread_mutex_init(&lock->mutex, &attributes);
+		CRASH_POINT();
 	}
 	pthread_mutexattr_destroy(&attributes);
 	return -error;
@@ -41,6 +45,7 @@ int lock_take(struct lock *lock, unsigned wait_us)
 	struct timespec until;
 	int error = pthread_mutex_trylock(&lock->mutex);
 
+	CRASH_POINT();
 	if (error != EBUSY)
 		return result_of(error);
 	/* Not the clock of common/clock.h: a test that moves time must not move this bound. */
@@ -51,15 +56,21 @@ int lock_take(struct lock *lock, unsigned wait_us)
 		until.tv_nsec -= 1000000000;
 		until.tv_sec++;
 	}
-	return result_of(pthread_mutex_clocklock(&lock->mutex, CLOCK_MONOTONIC, &until));
+	error = pthread_mutex_clocklock(&lock->mutex, CLOCK_MONOTONIC, &until);
+	CRASH_POINT();
+	return result_of(error);
 }
 
 int lock_mark_repaired(struct lock *lock)
 {
-	return -pthread_mutex_consistent(&lock->mutex);
+	int error = pthread_mutex_consistent(&lock->mutex);
+
+	CRASH_POINT();
+	return -error;
 }
 
 void lock_release(struct lock *lock)
 {
 	pthread_mutex_unlock(&lock->mutex);
+	CRASH_POINT();
 }

@@ -86,8 +86,11 @@ static struct layout_metrics_slot *claim_locked(
 			continue;
 		}
 		slot->role = role;
+		CRASH_POINT();
 		slot->index = index;
+		CRASH_POINT();
 		slot->database_size = (uint32_t)database.size;
+		CRASH_POINT();
 		if (database.size > 0)
 			memcpy(slot->database, database.data, database.size);
 		CRASH_POINT();

@@ -215,15 +215,19 @@ static int create(struct segment *segment, struct text message)
 
 	if (shm_unlink(segment->name) < 0 && errno != ENOENT)
 		return say_cannot_open(segment, errno, message);
+	CRASH_POINT();
 	fd = shm_open(segment->name, O_RDWR | O_CREAT | O_EXCL, segment->mode);
+	CRASH_POINT();
 	if (fd < 0)
 		return say_cannot_open(segment, errno, message);
 	do {
 		error = posix_fallocate(fd, 0, (off_t)segment->size);
 	} while (error == EINTR);
+	CRASH_POINT();
 	/* Not left to the umask. */
 	if (!error && fchmod(fd, segment->mode) < 0)
 		error = errno;
+	CRASH_POINT();
 	if (!error)
 		error = -map(segment, fd, PROT_READ | PROT_WRITE);
 	if (!error)
@@ -307,7 +311,9 @@ static int start_clean(struct segment *segment, const struct geometry *geometry)
 	if (error)
 		return error;
 	cache->header->constants = constants;
+	CRASH_POINT();
 	cache->header->constants_hash = constants_hash(&constants);
+	CRASH_POINT();
 	WORDS_PUBLISH(cache->header->magic, LAYOUT_MAGIC);
 	drop(segment);
 	return 0;
@@ -409,7 +415,9 @@ static int prepare_metrics(const char *instance, struct text message)
 	layout = segment.memory;
 	error = metrics_init(layout);
 	layout->version = METRICS_VERSION;
+	CRASH_POINT();
 	layout->layout_hash = metrics_layout_hash();
+	CRASH_POINT();
 	if (!error)
 		WORDS_PUBLISH(layout->magic, METRICS_MAGIC);
 	drop(&segment);

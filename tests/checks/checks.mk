@@ -3,9 +3,11 @@ check_SCRIPTS += \
 	tests/checks/layers.py \
 	tests/checks/names.py \
 	tests/checks/sizes.py \
+	tests/checks/stores.py \
 	tests/checks/test_checks.py
 EXTRA_DIST += \
 	tests/checks/layers.py \
 	tests/checks/names.py \
 	tests/checks/sizes.py \
+	tests/checks/stores.py \
 	tests/checks/test_checks.py
