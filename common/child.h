@@ -25,6 +25,7 @@ struct child_database {
 	size_t schema_count;
 	char **schemas;
 	int64_t limit_rows, limit_bytes, limit_time_ms, limit_plan_cost;
+	bool trust_role;
 };
 struct child_provider {
 	char *name, *type, *url, *model, *model_route, *model_sql, *model_chat, *model_hard,

@@ -116,6 +116,7 @@ static void take_database(struct child_config *config, const struct config_datab
 	database->limit_bytes = from->limit_bytes;
 	database->limit_time_ms = from->limit_time_ms;
 	database->limit_plan_cost = from->limit_plan_cost;
+	database->trust_role = from->trust_role;
 }
 
 static void take_provider(struct child_config *config, const struct config_provider_params *from)

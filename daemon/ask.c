@@ -197,7 +197,9 @@ static void execute(struct request *request)
 	};
 	struct error error;
 
-	if (!database->snapshot) {
+	/* A role that was given more than it had is refused by the watcher first: the workers'
+	 * connections are of before. */
+	if (!database->snapshot || strcmp(database->state, "refused") == 0) {
 		database_not_ready(database, &error);
 		request_fail(request, &error);
 		return;

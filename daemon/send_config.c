@@ -93,6 +93,7 @@ static void pack_database(
 	params.limit_bytes = database->limit_bytes;
 	params.limit_time_ms = database->limit_time_ms;
 	params.limit_plan_cost = database->limit_plan_cost;
+	params.trust_role = database->trust_role;
 	message_pack_notification(buffer, MESSAGE_ID_CONFIG_DATABASE, &params);
 }
 

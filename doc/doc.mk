@@ -4,3 +4,6 @@ dist_man_MANS += doc/optimaxctl.1 doc/optimax-protocol.7
 
 # optimaxd and its configuration
 dist_man_MANS += doc/optimaxd.8 doc/optimax.yaml.5
+
+# what a database administrator runs
+dist_doc_DATA = doc/hardening.sql

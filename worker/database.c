@@ -76,6 +76,7 @@ static void connect_anew(struct database_worker *worker)
 	    .schemas = (const char *const *)database->schemas,
 	    .schema_count = database->schema_count,
 	    .statement_timeout_ms = database->limit_time_ms + SERVER_TIMEOUT_SLACK_MS,
+	    .trust_role = database->trust_role,
 	};
 
 	snprintf(name, sizeof(name), "optimax database %lld",

@@ -10,8 +10,8 @@ const struct child_database *own_database(const struct child_config *config)
 
 void own_database_session(const struct child_database *database, struct buffer *ret_facts)
 {
-	buffer_printf(ret_facts, "%s\n%s\n%lld", database->name, database->dsn,
-	    (long long)database->limit_time_ms);
+	buffer_printf(ret_facts, "%s\n%s\n%lld\n%d", database->name, database->dsn,
+	    (long long)database->limit_time_ms, database->trust_role);
 	for (size_t i = 0; i < database->schema_count; i++)
 		buffer_printf(ret_facts, "\n%s", database->schemas[i]);
 }

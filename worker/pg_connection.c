@@ -18,7 +18,7 @@ enum {
 	RETRY_FIRST_MS = 250,
 	RETRY_LIMIT_MS = 10 * 1000,
 	SERVED_MS = 1000, /* a session that lasted is replaced at once */
-	SETUP_GROUPS = 2, /* settings, role */
+	SETUP_GROUPS = 2, /* settings, role; one less where the role is trusted */
 	RESET_GROUPS = 3, /* ROLLBACK, DISCARD ALL, settings */
 };
 
@@ -30,6 +30,7 @@ struct pg_connection {
 	void *owner;
 	char *dsn, *application_name;
 	struct pg_session session;
+	bool trust_role;
 	PGconn *pg;
 	uint64_t generation; /* of pg: a callback may have given it up */
 	struct event *event; /* on pg's socket */
@@ -145,6 +146,12 @@ void pg_connection_drop(struct pg_connection *connection, const char *reason)
 		give_up(connection, PG_DOWN, reason);
 }
 
+void pg_connection_refuse(struct pg_connection *connection, const char *reason)
+{
+	if (connection->phase != PHASE_WAITING)
+		give_up(connection, PG_REFUSED, reason);
+}
+
 /* FATAL comes as the result of what runs, or as a notice where nothing does: the reason for the
  * end that follows. Other notices concern nobody. */
 static void take_last_words(void *arg, const PGresult *result)
@@ -215,8 +222,12 @@ static void begin_setup(struct pg_connection *connection)
 	set_phase(connection, PHASE_SETUP, CONNECT_TIMEOUT_MS);
 	connection->groups_left = SETUP_GROUPS;
 	send_settings(connection);
-	pg_connection_send(connection, pg_role_query(), 1, &schemas);
-	pg_connection_sync(connection);
+	if (connection->trust_role) {
+		connection->groups_left--;
+	} else {
+		pg_connection_send(connection, pg_role_query(), 1, &schemas);
+		pg_connection_sync(connection);
+	}
 	pg_connection_flush(connection);
 }
 
@@ -284,7 +295,7 @@ static void preparation_result(struct pg_connection *connection, const PGresult 
 		break;
 	case PGRES_TUPLES_OK:
 		if (connection->phase == PHASE_SETUP && connection->groups_left == 1 &&
-		    pg_role_refused(result, reason, sizeof(reason)))
+		    !connection->trust_role && pg_role_refused(result, reason, sizeof(reason)))
 			give_up(connection, PG_REFUSED, reason);
 		break;
 	case PGRES_PIPELINE_SYNC:
@@ -396,6 +407,7 @@ struct pg_connection *pg_connection_new(struct event_base *base, const struct pg
 	connection->owner = owner;
 	connection->dsn = must_strdup(options->dsn);
 	connection->application_name = must_strdup(options->application_name);
+	connection->trust_role = options->trust_role;
 	connection->backoff = (struct backoff){RETRY_FIRST_MS, RETRY_LIMIT_MS, 0};
 	pg_session_init(&connection->session, options->schemas, options->schema_count,
 	    options->statement_timeout_ms);

@@ -26,6 +26,7 @@ struct pg_options {
 	const char *const *schemas;
 	size_t schema_count;
 	int64_t statement_timeout_ms; /* the server's, the backup of the owner's own */
+	bool trust_role; /* the role is not looked at */
 };
 
 struct pg_ops {
@@ -64,5 +65,7 @@ void pg_connection_cancel(struct pg_connection *connection);
 void pg_connection_reset(struct pg_connection *connection);
 /* Gives the connection up and connects again; state_changed is called before this returns. */
 void pg_connection_drop(struct pg_connection *connection, const char *reason);
+/* Gives the connection up: its role can do too much. Looks again now and then. */
+void pg_connection_refuse(struct pg_connection *connection, const char *reason);
 /* The configured schemas as a text[] literal. */
 const char *pg_connection_schemas(const struct pg_connection *connection);

@@ -72,7 +72,7 @@ bool pg_role_refused(const PGresult *result, char *ret_reason, size_t reason_siz
 		return false;
 	snprintf(ret_reason, reason_size,
 	    "the role is refused: %s; OptimaX only works with a role that can do nothing but read: "
-	    "%s",
+	    "%s; or set trust_role: true for this database",
 	    PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1));
 	return true;
 }

@@ -17,6 +17,7 @@
 #include "worker/introspect.h"
 #include "worker/own_database.h"
 #include "worker/pg_connection.h"
+#include "worker/pg_role.h"
 
 enum {
 	POLL_MS = 5 * 1000, /* between two looks at the catalog */
@@ -36,6 +37,7 @@ struct watcher {
 	struct event *timer;
 
 	enum activity activity;
+	unsigned poll_answers; /* of this poll: the fingerprint, then the role */
 	int64_t began_ms; /* of the activity */
 	struct introspection introspection;
 
@@ -106,7 +108,11 @@ static void begin_poll(struct watcher *watcher)
 
 	watcher->activity = ACTIVITY_POLL;
 	watcher->began_ms = clock_now_ms();
+	watcher->poll_answers = 0;
 	pg_connection_send(watcher->connection, schema_query_sql(SCHEMA_FINGERPRINT), 1, &schemas);
+	/* What a role may do can change while it is connected. */
+	if (!watcher->database->trust_role)
+		pg_connection_send(watcher->connection, pg_role_query(), 1, &schemas);
 	pg_connection_sync(watcher->connection);
 	pg_connection_flush(watcher->connection);
 }
@@ -188,8 +194,16 @@ static void end_reading(struct watcher *watcher)
 	introspection_deinit(&watcher->introspection);
 }
 
+static void take_role(struct watcher *watcher, const PGresult *result)
+{
+	char reason[sizeof(watcher->reason)];
+
+	if (pg_role_refused(result, reason, sizeof(reason)))
+		pg_connection_refuse(watcher->connection, reason);
+}
+
 /* The schema is read again where the catalog has changed, and now and then for its estimates. */
-static void take_poll(struct watcher *watcher, const PGresult *result)
+static void take_fingerprint(struct watcher *watcher, const PGresult *result)
 {
 	bool same = PQntuples(result) == 1 && watcher->seen &&
 	            strcmp(PQgetvalue(result, 0, 0), watcher->fingerprint) == 0;
@@ -202,7 +216,10 @@ static void poll_result(struct watcher *watcher, const PGresult *result)
 {
 	switch (result ? PQresultStatus(result) : PGRES_COMMAND_OK) {
 	case PGRES_TUPLES_OK:
-		take_poll(watcher, result);
+		if (watcher->poll_answers++ == 0)
+			take_fingerprint(watcher, result);
+		else
+			take_role(watcher, result);
 		break;
 	case PGRES_PIPELINE_SYNC:
 		watcher->activity = ACTIVITY_NONE;
@@ -273,6 +290,7 @@ static void connect_anew(struct watcher *watcher)
 	    .schemas = (const char *const *)watcher->database->schemas,
 	    .schema_count = watcher->database->schema_count,
 	    .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
+	    .trust_role = watcher->database->trust_role,
 	};
 
 	pg_connection_free(watcher->connection);

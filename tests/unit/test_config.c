@@ -33,8 +33,8 @@ static const struct bad_case bad_cases[] = {
         "write one of instance, runtime_dir"},
     {"dotted key", "listen.socket: /a\n", 1, "listen.socket: there is no such key", "write"},
     {"empty key", "'': 1\n", 1, ": there is no such key", "write"},
-    {"key of a later issue", SHOP ", trust_role: false}]\n", 1,
-        "databases[0].trust_role: there is no such key", "write"},
+    {"key of a later issue", SHOP ", share_values: false}]\n", 1,
+        "databases[0].share_values: there is no such key", "write"},
     {"duplicate key", "instance: a\n\ninstance: b\n", 3, "instance: it stands in line 1 already",
         "keep one"},
     {"duplicate section", "cache: {size: 16MiB}\ncache: {size: 16MiB}\n", 2, "cache: it stands",
@@ -221,7 +221,7 @@ static const struct {
     {"a database",
         "databases:\n  - name: shop\n    dsn: host=/run/postgresql dbname=shop\n    workers: 64\n"
         "    schemas: [public, \"Größe\"]\n    limits: {rows: 1, bytes: 1KiB, time: 1ms, "
-        "plan_cost: 1}\n"
+        "plan_cost: 1}\n    trust_role: true\n"
         "    routing: {keywords: {sql: [Umsatz]}, patterns: [{route: chat, regex: '^hi\\b', "
         "weight: 0.5}]}\n"},
 };
