@@ -214,6 +214,8 @@ static void people_status(const msgpack_object *map)
 	static const struct list_column providers[] = {
 	    {"name", LIST_TEXT, "provider"},
 	    {"state", LIST_TEXT, "state"},
+	    {"latency_ms", LIST_COUNT, "latency ms"},
+	    {"tokens_per_s", LIST_NUMBER, "tokens/s"},
 	    {"last_error", LIST_TEXT, "last error"},
 	};
 

@@ -29,8 +29,10 @@ struct child_database {
 };
 struct child_provider {
 	char *name, *type, *url, *model, *model_route, *model_sql, *model_chat, *model_hard,
-	    *api_key_file; /* NULL: none */
-	int64_t timeout_ms, concurrency, queue;
+	    *api_key_file, *ca_file; /* NULL: none */
+	int64_t timeout_ms, connect_timeout_ms, first_token_ms, keep_alive_ms;
+	int64_t max_tokens, max_prompt;
+	int64_t concurrency, queue;
 };
 struct child_keyword {
 	char *database; /* NULL: all */

@@ -33,6 +33,7 @@ static void provider_deinit(struct child_provider *provider)
 	free(provider->model_chat);
 	free(provider->model_hard);
 	free(provider->api_key_file);
+	free(provider->ca_file);
 }
 
 void child_config_free(struct child_config *config)
@@ -132,7 +133,13 @@ static void take_provider(struct child_config *config, const struct config_provi
 	provider->model_chat = bytes_to_string(from->model_chat);
 	provider->model_hard = bytes_to_string(from->model_hard);
 	provider->api_key_file = bytes_to_string(from->api_key_file);
+	provider->ca_file = bytes_to_string(from->ca_file);
 	provider->timeout_ms = from->timeout_ms;
+	provider->connect_timeout_ms = from->connect_timeout_ms;
+	provider->first_token_ms = from->first_token_ms;
+	provider->keep_alive_ms = from->keep_alive_ms;
+	provider->max_tokens = from->max_tokens;
+	provider->max_prompt = from->max_prompt;
 	provider->concurrency = from->concurrency;
 	provider->queue = from->queue;
 }

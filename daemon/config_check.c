@@ -134,6 +134,7 @@ static void check_provider(struct check *check, size_t index, struct config_prov
 	    {"models.chat", provider->model_chat, false},
 	    {"models.hard", provider->model_hard, false},
 	    {"api_key_file", provider->api_key_file, false},
+	    {"ca_file", provider->ca_file, false},
 	};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {

@@ -1,6 +1,7 @@
 /*
  * The methods of the control socket: flush, reset_stats, reload, status.
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
@@ -238,12 +239,18 @@ static void pack_databases(const struct database_set *set, struct buffer *messag
 static void pack_provider(const struct provider_mirror *provider, struct buffer *message)
 {
 	bool failed = provider->last_error[0] != '\0';
+	bool timed = provider->latency_ms != FIELD_ABSENT;
+	bool counted = !isnan(provider->tokens_per_s);
 
-	pack_map(message, 2u + failed);
+	pack_map(message, 2u + failed + timed + counted);
 	pack_pair_string(message, "name", provider->name);
 	pack_pair_string(message, "state", provider->state);
 	if (failed)
 		pack_pair_string(message, "last_error", provider->last_error);
+	if (timed)
+		pack_pair_int(message, "latency_ms", provider->latency_ms);
+	if (counted)
+		pack_pair_float(message, "tokens_per_s", provider->tokens_per_s);
 }
 
 int status_call(struct call *call, const void *params)

@@ -100,6 +100,8 @@ static void take_provider_state(struct router *router, const void *params)
 			continue;
 		copy(provider->state, sizeof(provider->state), said->state);
 		copy(provider->last_error, sizeof(provider->last_error), said->last_error);
+		provider->latency_ms = said->latency_ms;
+		provider->tokens_per_s = said->tokens_per_s;
 	}
 }
 
@@ -227,8 +229,9 @@ static void name_providers(struct router *router)
 	for (size_t i = 0; i < config->provider_count; i++) {
 		const struct child_provider *provider = &config->providers[i];
 
-		buffer_printf(&all, "\n%s\t%s\t%s\t%s\t%s\t%s\t%s", provider->name, provider->type,
-		    provider->model ? provider->model : "",
+		buffer_printf(&all, "\n%s\t%s\t%lld\t%lld\t%s\t%s\t%s\t%s\t%s", provider->name,
+		    provider->type, (long long)provider->max_tokens,
+		    (long long)provider->max_prompt, provider->model ? provider->model : "",
 		    provider->model_route ? provider->model_route : "",
 		    provider->model_sql ? provider->model_sql : "",
 		    provider->model_chat ? provider->model_chat : "",
@@ -253,6 +256,8 @@ static void list_providers(struct router *router)
 		copy(provider->name, sizeof(provider->name),
 		    bytes_of_string(config->providers[i].name));
 		copy(provider->state, sizeof(provider->state), bytes_of_string("connecting"));
+		provider->latency_ms = FIELD_ABSENT;
+		provider->tokens_per_s = (double)NAN;
 		for (size_t k = 0; k < old_count; k++)
 			if (strcmp(old[k].name, provider->name) == 0)
 				*provider = old[k];

@@ -37,6 +37,8 @@ struct provider_mirror {
 	char name[LIMIT_NAME_BYTES + 1];
 	char state[16];
 	char last_error[512];
+	int64_t latency_ms; /* FIELD_ABSENT: not known */
+	double tokens_per_s; /* NaN: not known */
 };
 
 struct router {

@@ -121,6 +121,7 @@ static void pack_provider(
 	if (with_address) {
 		params.url = bytes_of_string(provider->url);
 		params.api_key_file = bytes_of_string(provider->api_key_file);
+		params.ca_file = bytes_of_string(provider->ca_file);
 	}
 	params.model = bytes_of_string(provider->model);
 	params.model_route = bytes_of_string(provider->model_route);
@@ -128,6 +129,11 @@ static void pack_provider(
 	params.model_chat = bytes_of_string(provider->model_chat);
 	params.model_hard = bytes_of_string(provider->model_hard);
 	params.timeout_ms = provider->timeout_ms;
+	params.connect_timeout_ms = provider->connect_timeout_ms;
+	params.first_token_ms = provider->first_token_ms;
+	params.keep_alive_ms = provider->keep_alive_ms;
+	params.max_tokens = provider->max_tokens;
+	params.max_prompt = provider->max_prompt;
 	params.concurrency = provider->concurrency;
 	params.queue = provider->queue;
 	message_pack_notification(buffer, MESSAGE_ID_CONFIG_PROVIDER, &params);
