@@ -63,3 +63,15 @@ optimax_inference_SOURCES = worker/inference.c \
 	worker/provider.c worker/provider.h worker/provider_builtin.c
 optimax_inference_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 optimax_inference_LDADD = libshm.a $(BUILTIN_LIBS)
+
+# the gateway to model servers, in optimax-inference
+noinst_LIBRARIES += libmodel.a
+libmodel_a_SOURCES = \
+	worker/breaker.c worker/breaker.h \
+	worker/completion.c worker/completion.h \
+	worker/event_stream.c worker/event_stream.h \
+	worker/hardness.c worker/hardness.h \
+	worker/key_file.c worker/key_file.h \
+	worker/retry.c worker/retry.h
+libmodel_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS)
+MODEL_LIBS = libmodel.a libshm.a $(BUILTIN_LIBS) $(JANSSON_LIBS)

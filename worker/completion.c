@@ -1,0 +1,197 @@
+#include "worker/completion.h"
+
+#include <ctype.h>
+#include <jansson.h>
+#include <strings.h>
+
+#include "common/limits.h"
+
+/* What a job's completion has: an object with one key. */
+static const struct {
+	const char *key; /* NULL: plain text */
+	const char *schema;
+} shapes[PROVIDER_JOB_COUNT] = {
+    [PROVIDER_ROUTE] = {"route", "{\"type\":\"object\",\"properties\":{\"route\":{\"type\":"
+                                 "\"string\",\"enum\":[\"sql\",\"chat\"]}},\"required\":["
+                                 "\"route\"],\"additionalProperties\":false}"},
+    [PROVIDER_SQL] = {"sql", "{\"type\":\"object\",\"properties\":{\"sql\":{\"type\":\"string\"}},"
+                             "\"required\":[\"sql\"],\"additionalProperties\":false}"},
+};
+
+const char *completion_schema(enum provider_job job)
+{
+	return shapes[job].schema;
+}
+
+static struct bytes trim(struct bytes text)
+{
+	while (text.size > 0 && isspace((unsigned char)text.data[0]))
+		text = bytes_of(text.data + 1, text.size - 1);
+	while (text.size > 0 && isspace((unsigned char)text.data[text.size - 1]))
+		text.size--;
+	return text;
+}
+
+static const char *find(struct bytes text, const char *what)
+{
+	return text.size > 0 ? memmem(text.data, text.size, what, strlen(what)) : NULL;
+}
+
+static struct bytes from(struct bytes text, const char *start)
+{
+	return bytes_of(start, text.size - (size_t)(start - text.data));
+}
+
+/* The value of the only key that counts; false where the text is no such object. */
+static bool read_object(struct bytes text, const char *key, struct buffer *answer)
+{
+	json_t *object = text.size > 0 ? json_loadb(text.data, text.size, 0, NULL) : NULL;
+	const json_t *value = json_object_get(object, key);
+	bool found = json_is_string(value);
+
+	if (found) {
+		struct bytes trimmed =
+		    trim(bytes_of(json_string_value(value), json_string_length(value)));
+
+		buffer_append_bytes(answer, trimmed);
+	}
+	json_decref(object);
+	return found;
+}
+
+/* From the first opening brace to the last closing one. */
+static struct bytes braced(struct bytes text)
+{
+	const char *open = text.size > 0 ? memchr(text.data, '{', text.size) : NULL;
+	const char *close = text.size > 0 ? memrchr(text.data, '}', text.size) : NULL;
+
+	if (!open || !close || close < open)
+		return BYTES_NONE;
+	return bytes_of(open, (size_t)(close - open) + 1);
+}
+
+/* What stands inside the first fence of three backticks, without its language. */
+static struct bytes fenced(struct bytes text)
+{
+	const char *open = find(text, "```"), *line, *close;
+	struct bytes inside;
+
+	if (!open)
+		return BYTES_NONE;
+	inside = from(text, open + 3);
+	line = inside.size > 0 ? memchr(inside.data, '\n', inside.size) : NULL;
+	if (!line)
+		return BYTES_NONE;
+	inside = from(inside, line + 1);
+	close = find(inside, "```");
+	if (close)
+		inside.size = (size_t)(close - inside.data);
+	return trim(inside);
+}
+
+static bool starts_with_word(struct bytes text, const char *word)
+{
+	size_t size = strlen(word);
+
+	return text.size > size && strncasecmp(text.data, word, size) == 0 &&
+	       !isalnum((unsigned char)text.data[size]) && text.data[size] != '_';
+}
+
+/* A reasoning model's thoughts come before what counts. */
+static struct bytes after_thoughts(struct bytes text)
+{
+	static const char end[] = "</think>";
+	const char *at = find(text, end);
+
+	return at ? trim(from(text, at + sizeof(end) - 1)) : trim(text);
+}
+
+static bool is_statement(struct bytes text)
+{
+	return starts_with_word(text, "SELECT") || starts_with_word(text, "WITH");
+}
+
+static bool find_sql(struct bytes text, struct buffer *answer)
+{
+	struct bytes block = fenced(text);
+
+	if (is_statement(block))
+		buffer_append_bytes(answer, block);
+	else if (is_statement(text) && !find(text, "```"))
+		buffer_append_bytes(answer, text);
+	else
+		return false;
+	return true;
+}
+
+static bool has_word(struct bytes text, const char *word)
+{
+	size_t size = strlen(word);
+
+	for (size_t i = 0; i + size <= text.size; i++) {
+		bool begins = i == 0 || !isalnum((unsigned char)text.data[i - 1]);
+		bool ends = i + size == text.size || !isalnum((unsigned char)text.data[i + size]);
+
+		if (begins && ends && strncasecmp(text.data + i, word, size) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* One of the two words, and not the other. */
+static bool find_route(struct bytes text, struct buffer *answer)
+{
+	bool sql = has_word(text, "sql"), chat = has_word(text, "chat");
+
+	if (sql == chat)
+		return false;
+	buffer_append_string(answer, sql ? "sql" : "chat");
+	return true;
+}
+
+static bool search(enum provider_job job, struct bytes text, struct buffer *answer)
+{
+	const char *key = shapes[job].key;
+
+	return read_object(text, key, answer) || read_object(fenced(text), key, answer) ||
+	       read_object(braced(text), key, answer) ||
+	       (job == PROVIDER_SQL ? find_sql(text, answer) : find_route(text, answer));
+}
+
+static int check(enum provider_job job, struct bytes answer, struct error *ret_error)
+{
+	if (!bytes_are_utf8(answer) || (answer.size > 0 && memchr(answer.data, '\0', answer.size)))
+		return error_set(ret_error, ERROR_MODEL_ERROR, "its completion is no UTF-8 text");
+	if (job == PROVIDER_CHAT)
+		return 0;
+	if (answer.size == 0)
+		return error_set(ret_error, ERROR_UNANSWERABLE,
+		    "the model says that the question can't be answered from this schema");
+	if (job == PROVIDER_SQL && answer.size > LIMIT_SQL_BYTES)
+		return error_set(ret_error, ERROR_MODEL_ERROR,
+		    "its SQL has %zu bytes; at most %d are run", answer.size, LIMIT_SQL_BYTES);
+	if (job == PROVIDER_ROUTE && !bytes_equal_string(answer, "sql") &&
+	    !bytes_equal_string(answer, "chat"))
+		return error_set(ret_error, ERROR_MODEL_ERROR, "its route is neither sql nor chat");
+	return 0;
+}
+
+int completion_read(
+    enum provider_job job, struct bytes completion, struct buffer *answer, struct error *ret_error)
+{
+	size_t before = answer->size;
+	struct bytes read;
+	int r;
+
+	if (!shapes[job].key)
+		buffer_append_bytes(answer, completion);
+	else if (!search(job, after_thoughts(completion), answer))
+		return error_set(ret_error, ERROR_MODEL_ERROR,
+		    "its completion is not the JSON object with \"%s\" that was asked for",
+		    shapes[job].key);
+	read = bytes_of(answer->data ? answer->data + before : "", answer->size - before);
+	r = check(job, read, ret_error);
+	if (r != 0)
+		answer->size = before;
+	return r;
+}

@@ -1,0 +1,25 @@
+/*
+ * Whether a call of a model server that failed is tried again, and when. Pure.
+ * Only what a server does in passing is worth it: no connection, 429, 503; and only before the
+ * first token, because a client may have seen it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { RETRY_ATTEMPTS = 3 }; /* with the first */
+
+struct retry_failure {
+	bool refused; /* no connection came about */
+	long status; /* of HTTP; 0: none */
+	int64_t retry_after_ms; /* as the server said; -1: it did not */
+	bool has_token;
+	unsigned attempts; /* made so far */
+	int64_t left_ms; /* of the request's time */
+};
+
+/* How long to wait before the next try, from a random number; -1: do not try again. */
+int64_t retry_wait_ms(const struct retry_failure *failure, uint32_t random);
+/* The header's value: seconds. An HTTP date, or what is none of both, is -1. */
+int64_t retry_after_parse(const char *value);
