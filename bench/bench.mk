@@ -6,3 +6,9 @@ bench_route_eval_SOURCES = bench/route_eval.c
 bench_route_eval_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 bench_route_eval_LDADD = $(CLASSIFY_LIBS) libcommon.a $(JANSSON_LIBS)
 EXTRA_DIST += bench/fit_route.py
+
+# Eviction on the real code against LRU; eviction_traces runs it on workload.py's traces.
+noinst_PROGRAMS += bench/eviction
+bench_eviction_SOURCES = bench/eviction.c
+bench_eviction_LDADD = $(SHM_LIBS) -lm
+EXTRA_DIST += bench/eviction_traces

@@ -8,8 +8,9 @@
 enum {
 	CACHE_LOCK_WAIT_US = 1000, /* a writer that was stopped in there must not stop a put */
 	CACHE_VERIFY_WAIT_US = 1000000,
-	CACHE_GET_TRIES = 4,
+	CACHE_GET_TRIES = 5,
 	CACHE_HOPS_MAX = 256,
+	CACHE_MARK_EVERY = 32,
 };
 
 /* ---- get ---- */
@@ -45,14 +46,24 @@ static bool is_unchanged(const struct layout_slot *slot, const struct entry *ent
 	return WORDS_LOAD(slot->word) == entry->word;
 }
 
-static void mark_used(struct layout_slot *slot, uint32_t uses, bool counted)
+/*
+ * A mark dirties a line that other readers of a hot entry share. So after the first uses only
+ * one in CACHE_MARK_EVERY is marked, for all of them, and only where that changes anything:
+ * without puts into its shard, an entry that is used often enough is not written at all.
+ */
+static void mark_used(const struct shard *shard, struct layout_slot *slot, uint32_t uses)
 {
-	/* Plain stores that may lose a concurrent mark, or hit a successor in the slot: `uses`
-	 * only guides eviction. */
-	if (counted)
-		WORDS_STORE(slot->uses, uses | LAYOUT_USES_COUNTED);
-	else if (uses < LAYOUT_USES_COUNTED - 1)
-		WORDS_STORE(slot->uses, uses + 1);
+	uint32_t times = uses_times(uses), marked;
+
+	if (times < CACHE_MARK_EVERY)
+		times++;
+	else if (evict_random_below(shard->cache, CACHE_MARK_EVERY) != 0)
+		return;
+	else if (times + CACHE_MARK_EVERY <= LAYOUT_USES_MAX)
+		times += CACHE_MARK_EVERY;
+	marked = uses_of(times, WORDS_LOAD(shard->header->serial));
+	if (marked != uses)
+		WORDS_STORE(slot->uses, marked);
 }
 
 static enum found judge(const struct lookup *lookup, const struct entry *entry, uint64_t clock,
@@ -74,12 +85,12 @@ static enum found judge_and_mark(const struct lookup *lookup, struct layout_slot
 	enum found found = judge(lookup, entry, clock, relations);
 
 	if (found == FOUND_VALID)
-		mark_used(slot, entry->uses, false);
+		mark_used(&lookup->shard, slot, entry->uses);
 	if (found != FOUND_EXPIRED && found != FOUND_STALE)
 		return found;
 	if (entry->uses & LAYOUT_USES_COUNTED)
 		return FOUND_TOO_OLD; /* a miss like any other: it was counted before */
-	mark_used(slot, entry->uses, true);
+	WORDS_STORE(slot->uses, entry->uses | LAYOUT_USES_COUNTED);
 	return found;
 }
 
@@ -141,20 +152,23 @@ static enum found walk(struct lookup *lookup, struct entry *entry)
 static enum found look(struct lookup *lookup, struct entry *entry)
 {
 	const struct layout_shard *header = lookup->shard.header;
-	enum found found = FOUND_ABSENT;
+	/* Only an absence needs the sequence: a hit leaves that line, which writers dirty, alone.
+	 */
+	enum found found = walk(lookup, entry);
 
-	for (int tries = 0; tries < CACHE_GET_TRIES; tries++) {
-		uint64_t sequence = WORDS_LOAD_ACQUIRE(header->sequence);
+	for (int tries = 1; tries < CACHE_GET_TRIES; tries++) {
+		uint64_t sequence;
 
-		found = walk(lookup, entry);
-		if (found == FOUND_ABSENT) {
-			/* Absent for sure only if no writer moved the chain meanwhile. */
-			atomic_thread_fence(memory_order_acquire);
-			if (sequence % 2 == 0 && WORDS_LOAD(header->sequence) == sequence)
-				break;
-		} else if (found != FOUND_CHANGED) {
+		if (found != FOUND_ABSENT && found != FOUND_CHANGED)
 			break;
-		}
+		sequence = WORDS_LOAD_ACQUIRE(header->sequence);
+		found = walk(lookup, entry);
+		if (found != FOUND_ABSENT)
+			continue;
+		/* Absent for sure only if no writer moved the chain meanwhile. */
+		atomic_thread_fence(memory_order_acquire);
+		if (sequence % 2 == 0 && WORDS_LOAD(header->sequence) == sequence)
+			break;
 	}
 	return found;
 }
@@ -210,7 +224,7 @@ static void write_slot(struct layout_slot *slot, const struct entry *entry)
 	WORDS_STORE(slot->key_size, entry->key_size);
 	WORDS_STORE(slot->value_size, entry->value_size);
 	WORDS_STORE(slot->cost_us, entry->cost_us);
-	WORDS_STORE(slot->uses, 0);
+	WORDS_STORE(slot->uses, entry->uses);
 	WORDS_STORE(slot->flush_generation, entry->flush_generation);
 	WORDS_STORE(
 	    slot->kind, entry->type | entry->database_index << 8 | entry->relation_count << 16);
@@ -252,7 +266,7 @@ static int take_place(
 static int store_locked(struct shard *shard, struct entry *entry, const struct cache_put *put,
     const uint32_t *relations)
 {
-	uint32_t index, older;
+	uint32_t index, older, times = 0;
 	struct layout_slot *slot;
 	int error = evict_sweep_locked(shard, entry->created_ms);
 
@@ -268,6 +282,10 @@ static int store_locked(struct shard *shard, struct entry *entry, const struct c
 	slot = slot_at(shard, index);
 	entry->word = (WORDS_LOAD(shard->header->serial) + 1) << LAYOUT_STATE_BITS;
 	WORDS_STORE(shard->header->serial, entry->word >> LAYOUT_STATE_BITS);
+	/* What is stored again has the uses of the entry that it replaces. */
+	if (older != LAYOUT_NONE)
+		times = uses_times(WORDS_LOAD(slot_at(shard, older)->uses));
+	entry->uses = uses_of(times, entry->word >> LAYOUT_STATE_BITS);
 	WORDS_STORE(slot->word, entry->word | LAYOUT_WRITING);
 	/* Before any store to the extent is seen, it is seen that this slot is WRITING and that
 	 * those whose extents were taken are FREE: see is_unchanged. */

@@ -1,9 +1,10 @@
 /*
- * Eviction by sampling. An entry's worth is what making it again costs times how often it was
- * used, over its age (hyperbolic caching: nothing to keep in order, so nothing to rebuild). As
- * an extent is contiguous, what is weighed is a run of neighbours that together make room:
- * the run that loses the least worth a grain goes. Dead entries are worth nothing, so a run
- * of them goes first.
+ * Eviction by sampling: nothing to keep in order, so nothing to rebuild. An entry's worth is
+ * what making it again costs times how often it was used, over the puts since its last use:
+ * time would weigh a busy day and a quiet one differently. As an extent is contiguous, what is
+ * weighed is a run of neighbours that together make room: the run whose loss is the least goes.
+ * Dead entries and gaps are worth nothing, so they go first.
+ * bench/eviction measures this against LRU.
  */
 #include "shm/shard.h"
 
@@ -12,11 +13,13 @@
 enum {
 	EVICT_SAMPLES = 8,
 	EVICT_LOOK_MAX = 256, /* entries weighed for one eviction, beyond the first run */
+	EVICT_SLIDE = 16, /* runs weighed from one sample on */
 	EVICT_SWEEP = 4, /* slots looked at by each put, for dead entries */
-	EVICT_YOUNG_MS = 1000, /* so that a new entry is not worth infinitely much */
+	/* Puts, in units of `last`, so that a new entry is not worth infinitely much. */
+	EVICT_YOUNG = 64 >> LAYOUT_USES_PUTS_BITS,
 };
 
-static uint32_t random_below(struct cache *cache, uint32_t bound)
+uint32_t evict_random_below(struct cache *cache, uint32_t bound)
 {
 	/* xorshift64*: good enough to pick samples. */
 	cache->random ^= cache->random >> 12;
@@ -44,14 +47,13 @@ static enum death death_of(const struct shard *shard, const struct entry *entry,
 
 static double worth_of(const struct shard *shard, const struct entry *entry, int64_t now_ms)
 {
-	int64_t age_ms = now_ms - entry->created_ms;
+	uint32_t now = uses_of(0, WORDS_LOAD(shard->header->serial));
+	uint32_t age = (now - entry->uses) & LAYOUT_USES_LAST_MASK;
 
 	if (death_of(shard, entry, now_ms) != DEATH_NONE)
 		return 0;
-	if (age_ms < 0)
-		age_ms = 0;
-	return ((double)entry->cost_us + 1) * ((entry->uses & ~LAYOUT_USES_COUNTED) + 1.0) /
-	       (double)(age_ms + EVICT_YOUNG_MS);
+	return ((double)entry->cost_us + 1) * (uses_times(entry->uses) + 1.0) /
+	       (double)(age + EVICT_YOUNG);
 }
 
 /* The entry whose extent begins at the grain: the extent names its slot, the slot the extent. */
@@ -89,39 +91,59 @@ static int evict_entry(
 
 struct run {
 	uint32_t start, end;
-	double worth_a_grain;
+	double worth;
 };
 
-/* Weighs the run of neighbours from the one that covers `grain` on, long enough for `grains`. */
-static int weigh_run(const struct shard *shard, uint32_t grain, uint32_t grains, int64_t now_ms,
-    unsigned *looked, struct run *ret_run)
+/* Over the entry, or the gap, that begins at the grain: its worth, and where it ends. */
+static int weigh_step(const struct shard *shard, int64_t now_ms, uint32_t *at, double *ret_worth)
+{
+	struct entry entry;
+	uint32_t index;
+	int error;
+
+	if (!room_is_used(shard, *at)) {
+		*at = room_next_used(shard, *at, shard_data_limit_locked(shard));
+		*ret_worth = 0;
+		return 0;
+	}
+	error = entry_starting_at(shard, *at, &index, &entry);
+	if (error)
+		return error;
+	*ret_worth = worth_of(shard, &entry, now_ms);
+	*at += entry_grains(&entry);
+	return 0;
+}
+
+/*
+ * Weighs runs of neighbours that are long enough for `grains`, from the one that covers `grain`
+ * on, each beginning where the one before has its second entry. Keeps the best of all so far.
+ */
+static int weigh_runs(const struct shard *shard, uint32_t grain, uint32_t grains, int64_t now_ms,
+    unsigned *looked, struct run *best)
 {
 	uint32_t limit = shard_data_limit_locked(shard);
-	uint32_t at = room_run_start(shard, grain);
-	struct run run = {.start = at};
-	double worth = 0;
+	uint32_t start = room_run_start(shard, grain), end = start;
+	double worth = 0, part;
 
-	if (at == LAYOUT_NONE)
+	if (start == LAYOUT_NONE)
 		return -EUCLEAN;
-	while (at < run.start + grains) {
-		struct entry entry;
-		uint32_t index;
-		int error;
+	for (int i = 0; i < EVICT_SLIDE; i++) {
+		int error = 0;
 
-		if (!room_is_used(shard, at)) {
-			at = room_next_used(shard, at, limit);
-			continue;
+		while (end - start < grains && end < limit && !error) {
+			error = weigh_step(shard, now_ms, &end, &part);
+			worth += part;
+			(*looked)++;
 		}
-		error = entry_starting_at(shard, at, &index, &entry);
+		if (error || end - start < grains)
+			return error;
+		if (best->worth < 0 || worth < best->worth)
+			*best = (struct run){start, end, worth > 0 ? worth : 0};
+		error = weigh_step(shard, now_ms, &start, &part);
 		if (error)
 			return error;
-		worth += worth_of(shard, &entry, now_ms);
-		at += entry_grains(&entry);
-		(*looked)++;
+		worth -= part;
 	}
-	run.end = at;
-	run.worth_a_grain = worth / (double)(at - run.start);
-	*ret_run = run;
 	return 0;
 }
 
@@ -151,20 +173,17 @@ static int evict_between(struct shard *shard, uint32_t from, uint32_t to, int64_
 int evict_room_locked(struct shard *shard, uint32_t grains, int64_t now_ms, uint32_t *ret_grain)
 {
 	uint32_t limit = shard_data_limit_locked(shard);
-	struct run best = {.worth_a_grain = -1};
+	struct run best = {.worth = -1};
 	unsigned looked = 0;
 	int error;
 
 	for (int i = 0; i < EVICT_SAMPLES && (i == 0 || looked < EVICT_LOOK_MAX); i++) {
-		uint32_t grain = random_below(shard->cache, limit - grains + 1);
-		struct run run;
+		uint32_t grain = evict_random_below(shard->cache, limit - grains + 1);
 
-		error = weigh_run(shard, grain, grains, now_ms, &looked, &run);
+		error = weigh_runs(shard, grain, grains, now_ms, &looked, &best);
 		if (error)
 			return error;
-		if (best.worth_a_grain < 0 || run.worth_a_grain < best.worth_a_grain)
-			best = run;
-		if (best.worth_a_grain <= 0)
+		if (best.worth <= 0)
 			break;
 	}
 	error = evict_between(shard, best.start, best.end, now_ms);
@@ -197,29 +216,30 @@ static int grow_slots(struct shard *shard, int64_t now_ms)
 	return 0;
 }
 
-/* One entry of little worth, but none of the chosen run: that is all free. */
+/* One entry of little worth, for its slot: no slot is free, so all that are sampled are LIVE. */
 static int evict_one(struct shard *shard, int64_t now_ms)
 {
-	struct run best = {.worth_a_grain = -1};
-	uint32_t limit = shard_data_limit_locked(shard);
-	unsigned looked = 0;
+	uint32_t limit = WORDS_LOAD(shard->header->slot_limit), best_index = 0;
+	struct entry best = {0};
+	double least = -1;
 
 	for (int i = 0; i < EVICT_SAMPLES; i++) {
-		uint32_t at = room_next_used(shard, random_below(shard->cache, limit), limit);
-		struct run run;
-		int error;
+		uint32_t index = evict_random_below(shard->cache, limit);
+		struct entry entry;
+		double worth;
 
-		if (at == limit)
-			at = room_next_used(shard, 0, limit);
-		if (at == limit)
+		slot_read(slot_at(shard, index), &entry);
+		if (slot_state(entry.word) != LAYOUT_LIVE ||
+		    !entry_fits(shard, &entry, shard_data_limit_locked(shard)))
 			return -EUCLEAN;
-		error = weigh_run(shard, at, 1, now_ms, &looked, &run);
-		if (error)
-			return error;
-		if (best.worth_a_grain < 0 || run.worth_a_grain < best.worth_a_grain)
-			best = run;
+		worth = worth_of(shard, &entry, now_ms);
+		if (least >= 0 && worth >= least)
+			continue;
+		least = worth;
+		best_index = index;
+		best = entry;
 	}
-	return evict_between(shard, best.start, best.end, now_ms);
+	return evict_entry(shard, best_index, &best, now_ms);
 }
 
 int evict_slot_locked(

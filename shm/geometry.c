@@ -75,3 +75,17 @@ int geometry_plan(uint64_t size, uint64_t max_value, struct geometry *ret_geomet
 	*ret_geometry = geometry;
 	return 0;
 }
+
+void geometry_plan_one_shard(uint64_t room, uint64_t max_value, struct geometry *ret_geometry)
+{
+	struct geometry geometry = {.max_value = max_value, .shard_count = 1};
+
+	geometry.shards_offset = shards_offset();
+	geometry.shard_size = round_up(sizeof(struct layout_shard) + room, LAYOUT_PAGE);
+	do {
+		geometry.shard_size += LAYOUT_PAGE;
+		plan_shard(&geometry);
+	} while ((uint64_t)geometry.grains * LAYOUT_GRAIN < room);
+	geometry.size = geometry.shards_offset + geometry.shard_size;
+	*ret_geometry = geometry;
+}

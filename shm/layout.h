@@ -24,7 +24,7 @@
  * cache of few large entries does not pay for the slots of many small ones.
  */
 enum {
-	LAYOUT_VERSION = 1,
+	LAYOUT_VERSION = 2,
 	LAYOUT_PAGE = 4096,
 	LAYOUT_GRAIN = 32,
 	LAYOUT_SHARDS_MAX = 1024,
@@ -110,11 +110,21 @@ struct layout_slot {
 	_Atomic uint32_t key_size;
 	_Atomic uint32_t value_size;
 	_Atomic uint32_t cost_us;
-	_Atomic uint32_t uses; /* readers write it too, at any time */
+	_Atomic uint32_t uses; /* readers write it too, at any time: see below */
 	_Atomic uint32_t flush_generation;
 	_Atomic uint32_t kind;
 };
-/* Set in `uses` once the entry was counted as expired or stale. */
+/*
+ * Uses: when it was last used, in the shard's puts; how often, up to LAYOUT_USES_MAX; and
+ * whether the entry was counted as expired or stale. A guide for eviction, no truth: readers
+ * store it plainly, may lose a mark, or hit a successor in the slot.
+ */
+enum {
+	LAYOUT_USES_LAST_BITS = 24,
+	LAYOUT_USES_LAST_MASK = (1 << LAYOUT_USES_LAST_BITS) - 1,
+	LAYOUT_USES_PUTS_BITS = 3, /* a unit of `last` is so many puts, as a power of two */
+	LAYOUT_USES_MAX = 64,
+};
 #define LAYOUT_USES_COUNTED (UINT32_C(1) << 31)
 
 struct layout_extent {
@@ -138,4 +148,5 @@ static_assert(offsetof(struct layout_shard, counts) == 104, "shard counts");
 static_assert(sizeof(struct layout_count) == 16, "count");
 static_assert(sizeof(_Atomic uint64_t) == 8 && sizeof(_Atomic uint32_t) == 4, "atomics are bare");
 static_assert(LAYOUT_DATABASE_INDEXES <= 256 && CACHE_TYPE_COUNT <= 256, "kind has a byte each");
+static_assert(LAYOUT_USES_MAX << LAYOUT_USES_LAST_BITS > 0, "uses and the counted bit");
 static_assert(LAYOUT_RELATIONS_MAX <= UINT16_MAX, "kind has 16 bits for relations");

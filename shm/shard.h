@@ -22,6 +22,8 @@ struct geometry {
 };
 /* 0, or -EINVAL where not even one shard fits. */
 int geometry_plan(uint64_t size, uint64_t max_value, struct geometry *ret_geometry);
+/* One shard with so much room for entries, however little: for simulations on the real code. */
+void geometry_plan_one_shard(uint64_t room, uint64_t max_value, struct geometry *ret_geometry);
 /* The smallest segment that takes values of this size. */
 uint64_t geometry_least_size(uint64_t max_value);
 
@@ -52,6 +54,16 @@ struct entry {
 	uint32_t extent, key_size, value_size, cost_us, uses, flush_generation;
 	unsigned type, database_index, relation_count;
 };
+/* What `uses` says, and a new one. `last` in units of 2^LAYOUT_USES_PUTS_BITS puts. */
+static inline uint32_t uses_times(uint32_t uses)
+{
+	return (uses & ~LAYOUT_USES_COUNTED) >> LAYOUT_USES_LAST_BITS;
+}
+static inline uint32_t uses_of(uint32_t times, uint64_t serial)
+{
+	return times << LAYOUT_USES_LAST_BITS |
+	       (uint32_t)(serial >> LAYOUT_USES_PUTS_BITS & LAYOUT_USES_LAST_MASK);
+}
 struct layout_slot *slot_at(const struct shard *shard, uint32_t index);
 void slot_read(const struct layout_slot *slot, struct entry *ret_entry);
 static inline enum layout_state slot_state(uint64_t word)
@@ -110,6 +122,8 @@ uint32_t room_run_start(const struct shard *shard, uint32_t grain);
 uint64_t room_count_bits(const struct shard *shard, const _Atomic uint64_t *bitmap);
 
 /* evict.c */
+/* For sampling; not for secrets. */
+uint32_t evict_random_below(struct cache *cache, uint32_t bound);
 int evict_room_locked(struct shard *shard, uint32_t grains, int64_t now_ms, uint32_t *ret_grain);
 /* Takes a slot from the free list, from new slots, or from an entry of the least worth. The
  * run of grains that the caller has chosen, but not marked, is left alone. */

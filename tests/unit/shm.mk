@@ -19,3 +19,5 @@ tests_unit_test_shm_metrics_CFLAGS = $(SHM_TEST_CFLAGS)
 tests_unit_test_shm_metrics_LDADD = $(SHM_TEST_LIBS)
 check_SCRIPTS += tests/unit/test_optimax_check.sh
 EXTRA_DIST += tests/unit/test_optimax_check.sh
+check_SCRIPTS += tests/unit/test_eviction.sh
+EXTRA_DIST += tests/unit/test_eviction.sh
