@@ -9,8 +9,10 @@
 #ifdef OPTIMAX_CRASH_POINTS
 #include <stdint.h>
 
+/* The alignment is its size, so that the compiler leaves no gap between two of them. */
 struct crash_point {
-	const char *file, *function;
+	_Alignas(32) const char *file;
+	const char *function;
 	int64_t line;
 };
 /* All there are in the program, whether reached or not. */

@@ -153,6 +153,7 @@ struct repair_outcome shard_repair_locked(struct shard *shard, bool checksums)
 struct tally {
 	uint64_t live, grains;
 	uint64_t entries[CACHE_TYPE_COUNT][LAYOUT_DATABASE_INDEXES];
+	uint64_t bytes[CACHE_TYPE_COUNT][LAYOUT_DATABASE_INDEXES];
 };
 
 static bool tally_slots(const struct shard *shard, bool checksums, struct tally *tally)
@@ -182,8 +183,11 @@ static bool tally_slots(const struct shard *shard, bool checksums, struct tally 
 		tally->live++;
 		tally->grains += entry_grains(&entry);
 		if (entry.flush_generation ==
-		    WORDS_LOAD(shard->header->counts[entry.type][entry.database_index].generation))
+		    WORDS_LOAD(
+		        shard->header->counts[entry.type][entry.database_index].generation)) {
 			tally->entries[entry.type][entry.database_index]++;
+			tally->bytes[entry.type][entry.database_index] += entry_bytes(&entry);
+		}
 	}
 	return true;
 }
@@ -193,7 +197,9 @@ static bool counts_hold(const struct shard *shard, const struct tally *tally)
 	for (unsigned type = 0; type < CACHE_TYPE_COUNT; type++)
 		for (unsigned i = 0; i < LAYOUT_DATABASE_INDEXES; i++)
 			if (WORDS_LOAD(shard->header->counts[type][i].entries) !=
-			    tally->entries[type][i])
+			        tally->entries[type][i] ||
+			    WORDS_LOAD(shard->header->counts[type][i].bytes) !=
+			        tally->bytes[type][i])
 				return false;
 	return true;
 }

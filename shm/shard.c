@@ -78,6 +78,11 @@ uint32_t entry_grains(const struct entry *entry)
 	return (uint32_t)((entry_parts(entry).size + LAYOUT_GRAIN - 1) / LAYOUT_GRAIN);
 }
 
+uint64_t entry_bytes(const struct entry *entry)
+{
+	return (uint64_t)entry_grains(entry) * LAYOUT_GRAIN + sizeof(struct layout_slot);
+}
+
 bool entry_fits(const struct shard *shard, const struct entry *entry, uint32_t limit)
 {
 	uint32_t grains = entry_grains(entry);
@@ -346,7 +351,7 @@ void shard_count_locked(struct shard *shard, const struct entry *entry, bool add
 {
 	struct layout_count *count = &shard->header->counts[entry->type][entry->database_index];
 	uint32_t generation = WORDS_LOAD(count->generation);
-	uint64_t bytes = (uint64_t)entry_grains(entry) * LAYOUT_GRAIN + sizeof(struct layout_slot);
+	uint64_t bytes = entry_bytes(entry);
 
 	if (generation != entry->flush_generation) {
 		if (!add || (int32_t)(entry->flush_generation - generation) < 0)

@@ -77,6 +77,8 @@ struct extent_parts {
 };
 struct extent_parts entry_parts(const struct entry *entry);
 uint32_t entry_grains(const struct entry *entry);
+/* What it takes of a shard: its grains and its slot. */
+uint64_t entry_bytes(const struct entry *entry);
 /* Whether all of it lies before grain `limit` and nothing in it is out of range. */
 bool entry_fits(const struct shard *shard, const struct entry *entry, uint32_t limit);
 struct layout_extent *extent_at(const struct shard *shard, uint32_t grain);
