@@ -320,101 +320,6 @@ static void test_prepare_after_death(void **state)
 		assert_int_equal(get_sealed(scene.cache, key), 1);
 }
 
-#ifdef OPTIMAX_CRASH_POINTS
-/* One whose value is short, so that an operation has few enough points to try them all. */
-static uint64_t short_generation(uint64_t from)
-{
-	static struct sealed sealed;
-
-	while (seal(&sealed, 0, from) > 100)
-		from++;
-	return from;
-}
-
-static void grow_slots(void)
-{
-	uint64_t generation = short_generation(5);
-
-	for (uint64_t key = 10000; key < 11000; key++)
-		put_sealed(scene.cache, key, generation);
-}
-
-static void put_new(void)
-{
-	put_sealed(scene.cache, 1, short_generation(1));
-}
-
-static void put_again(void)
-{
-	put_sealed(scene.cache, 50, short_generation(777));
-}
-
-static void repair_all(void)
-{
-	for (uint32_t i = 0; i < scene.cache->geometry.shard_count; i++) {
-		struct shard shard = shard_at(scene.cache, i);
-
-		if (shard_lock(&shard, 1000000) == 0) {
-			shard_repair_locked(&shard, false);
-			shard_unlock(&shard);
-		}
-	}
-}
-
-static const struct operation {
-	const char *name;
-	void (*run)(void);
-	unsigned step; /* one of so many points, for the operations with very many */
-	uint64_t kept; /* of 100 entries, those that must live on */
-} operations[] = {
-    {"put of a new key", put_new, 1, 100},
-    {"put of a known key", put_again, 1, 100},
-    {"puts that grow the slots", grow_slots, 293, 100},
-    {"repair", repair_all, 293, 100},
-};
-
-/* Killed at the n-th store, for n = 1, 1 + step, … until the operation gets through. */
-static uint64_t kill_at_every_point(const struct operation *operation)
-{
-	uint64_t killed = 0, generation = short_generation(4000);
-
-	for (uint64_t point = 1;; point += operation->step) {
-		uint64_t kept = 0;
-		int status;
-		pid_t pid;
-
-		cache_flush(scene.cache, ~0u, CACHE_NO_DATABASE);
-		for (uint64_t key = 2; key < 102; key++)
-			assert_int_equal(put_sealed(scene.cache, key, generation), CACHE_OK);
-		pid = fork();
-		assert_true(pid >= 0);
-		if (pid == 0) {
-			crash_point_countdown = point;
-			operation->run();
-			_exit(0);
-		}
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		for (uint64_t key = 2; key < 102; key++)
-			assert_true(get_sealed(scene.cache, key) >= 0);
-		assert_true(repaired_at_once());
-		for (uint64_t key = 2; key < 102; key++)
-			kept += get_sealed(scene.cache, key) == 1;
-		assert_true(kept >= operation->kept);
-		if (!WIFSIGNALED(status))
-			return killed;
-		killed++;
-	}
-}
-
-static void test_crash_points(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
-		print_message("%s: %lu points\n", operations[i].name,
-		    (unsigned long)kill_at_every_point(&operations[i]));
-}
-#endif
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -423,9 +328,6 @@ int main(void)
 	    TEST(test_stopped_writer),
 	    TEST(test_dead_owner),
 	    TEST(test_prepare_after_death),
-#ifdef OPTIMAX_CRASH_POINTS
-	    TEST(test_crash_points),
-#endif
 	};
 
 	clock_init();

@@ -1,0 +1,14 @@
+# tests/crash: shm/ with the points at which a writer is killed, whatever configure was told
+noinst_LIBRARIES += libshm_crash.a
+libshm_crash_a_SOURCES = $(libshm_a_SOURCES)
+libshm_crash_a_CFLAGS = $(libshm_a_CFLAGS) -DOPTIMAX_CRASH_POINTS=1
+CRASH_CFLAGS = $(AM_CFLAGS) $(XXHASH_CFLAGS) -DOPTIMAX_CRASH_POINTS=1 -Wno-missing-field-initializers
+CRASH_LIBS = libshm_crash.a libcommon.a $(XXHASH_LIBS)
+CRASH_SCENE = \
+	tests/crash/judge.c \
+	tests/crash/operations.c tests/crash/operations.h \
+	tests/crash/tiny.c tests/crash/tiny.h
+check_PROGRAMS += tests/crash/crash_points
+tests_crash_crash_points_SOURCES = tests/crash/crash_points.c $(CRASH_SCENE)
+tests_crash_crash_points_CFLAGS = $(CRASH_CFLAGS)
+tests_crash_crash_points_LDADD = $(CRASH_LIBS)

@@ -1,0 +1,43 @@
+/*
+ * A cache of one small shard in anonymous shared memory, so that every store of an operation
+ * can be tried, and put back as it was in no time. Its values carry their own checksum of
+ * (key, generation), so a wrong one is known by itself.
+ */
+#pragma once
+
+#include "shm/layout_metrics.h"
+#include "shm/shard.h"
+
+enum {
+	TINY_KEYS = 2048, /* keys are 0 … TINY_KEYS - 1 */
+	TINY_MAX_VALUE = 4096,
+	TINY_METRICS_SLOTS = 4, /* of the metrics' slots, those that tests use and put back */
+};
+
+struct tiny {
+	struct cache cache;
+	struct metrics *metrics;
+	struct layout_metrics *metrics_layout;
+	size_t size;
+};
+
+void tiny_open(struct tiny *tiny);
+struct shard tiny_shard(struct tiny *tiny);
+/* The memory as it is, on the heap; and back. */
+void *tiny_keep(const struct tiny *tiny);
+void tiny_put_back(struct tiny *tiny, const void *kept);
+
+/* Time stands still otherwise. */
+void tiny_clock_advance(int64_t by_ms);
+
+/* A value of `size` bytes or a few more: its checksum, key and generation come first. */
+int tiny_put(struct tiny *tiny, uint64_t key, uint64_t generation, size_t size, int64_t ttl_ms);
+int tiny_put_of(
+    struct tiny *tiny, const struct cache_put *put, uint64_t key, uint64_t generation, size_t size);
+enum { TINY_MISS = -1, TINY_WRONG = -2 };
+/* The generation, TINY_MISS, or TINY_WRONG where the value is not what was ever put. */
+int64_t tiny_get(struct tiny *tiny, uint64_t key);
+
+/* What is wrong with the shard, found without the code under test's own checker; NULL: nothing.
+ * Needs that nobody writes. */
+const char *judge_shard(struct tiny *tiny);
