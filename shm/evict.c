@@ -16,7 +16,7 @@ enum {
 	EVICT_SLIDE = 16, /* runs weighed from one sample on */
 	EVICT_SWEEP = 4, /* slots looked at by each put, for dead entries */
 	/* Puts, in units of `last`, so that a new entry is not worth infinitely much. */
-	EVICT_YOUNG = 64 >> LAYOUT_USES_PUTS_BITS,
+	EVICT_YOUNG = 16 >> LAYOUT_USES_PUTS_BITS,
 };
 
 uint32_t evict_random_below(struct cache *cache, uint32_t bound)
