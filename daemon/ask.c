@@ -77,6 +77,7 @@ static void store(struct request *request, enum cache_type type, int64_t ttl_ms,
 	    .key = question_key(request),
 	    .ttl_ms = ttl_ms,
 	    .cost_us = cost_us,
+	    .generation = request->generations[type],
 	};
 
 	buffer_reset(&router->value);
@@ -173,14 +174,17 @@ static void executed(struct request *request, const struct job_outcome *outcome)
 	request_answer(request, &reply);
 }
 
-/* Whoever asks after a change must not be given what was read before it. */
+/* Whoever asks after a change or a flush must not be given what was read before it. */
 static struct bytes flight_key(struct request *request, struct bytes result_key)
 {
 	struct router *router = request->router;
-	uint64_t clock = cache_clock(router->cache, request->database->cache_index);
+	int database = request->database->cache_index;
+	uint64_t clock = cache_clock(router->cache, database);
+	uint32_t generation = cache_generation(router->cache, CACHE_RESULT, database);
 
 	buffer_reset(&router->text);
 	buffer_append(&router->text, &clock, sizeof(clock));
+	buffer_append(&router->text, &generation, sizeof(generation));
 	buffer_append_bytes(&router->text, result_key);
 	return bytes_of_buffer(&router->text);
 }
@@ -274,7 +278,8 @@ static void generated(struct request *request, const struct job_outcome *outcome
 	ask_statement(request);
 }
 
-static void submit_generate(struct request *request, const char *job,
+/* `type`: what the outcome is kept as; who asks after a flush of it joins no older flight. */
+static void submit_generate(struct request *request, const char *job, enum cache_type type,
     void (*done)(struct request *request, const struct job_outcome *outcome))
 {
 	struct router *router = request->router;
@@ -296,6 +301,8 @@ static void submit_generate(struct request *request, const char *job,
 	}
 	question_key(request);
 	buffer_append_string(&router->key, job);
+	buffer_append(
+	    &router->key, &request->generations[type], sizeof(request->generations[type]));
 	request_submit(request, router->inference, bytes_of_buffer(&router->key),
 	    MESSAGE_ID_GENERATE, &params, done);
 }
@@ -309,7 +316,7 @@ static void generate_sql(struct request *request)
 	else if (!request->database->snapshot)
 		database_not_ready(request->database, &error);
 	else {
-		submit_generate(request, "sql", generated);
+		submit_generate(request, "sql", CACHE_STATEMENT, generated);
 		return;
 	}
 	request_fail(request, &error);
@@ -322,7 +329,7 @@ static void take_route(struct request *request, enum route route)
 	if (route == ROUTE_SQL)
 		generate_sql(request);
 	else
-		submit_generate(request, "chat", generated);
+		submit_generate(request, "chat", CACHE_CHAT, generated);
 }
 
 static void route_decided(struct request *request, const char *via, enum route route)
@@ -369,7 +376,7 @@ static void ask_model_for_route(struct request *request)
 		route_decided(request, "model", route_from_name(record.route));
 		return;
 	}
-	submit_generate(request, "route", route_generated);
+	submit_generate(request, "route", CACHE_ROUTE, route_generated);
 }
 
 static void refuse_unsure(struct request *request)
@@ -502,10 +509,23 @@ static bool answer_chat_from_cache(struct request *request)
 	return true;
 }
 
+/* What was made before a flush must not be stored as if it came after. */
+static void note_generations(struct request *request)
+{
+	static const enum cache_type stored[] = {CACHE_STATEMENT, CACHE_CHAT, CACHE_ROUTE};
+
+	for (size_t i = 0; i < sizeof(stored) / sizeof(stored[0]); i++)
+		request->generations[stored[i]] =
+		    cache_generation(request->router->cache, stored[i], cache_index(request));
+}
+
 void ask_question(struct request *request)
 {
 	int64_t since_us = clock_now_us();
-	bool found = request->fixed != REQUEST_CHAT && request->database && find_statement(request);
+	bool found;
+
+	note_generations(request);
+	found = request->fixed != REQUEST_CHAT && request->database && find_statement(request);
 
 	request_spent(request, TIME_LOOKUP, &since_us);
 	if (found)

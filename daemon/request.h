@@ -14,6 +14,7 @@
 #include "daemon/client.h"
 #include "daemon/pool.h"
 #include "daemon/reply.h"
+#include "shm/cache.h"
 
 struct database;
 struct event;
@@ -40,6 +41,7 @@ struct request {
 	struct bytes history; /* encoded, or absent */
 	int64_t limit, max_age_ms; /* max_age_ms -1: any */
 	bool no_cache, stream, explain;
+	uint32_t generations[CACHE_TYPE_COUNT]; /* of the cache, when the question came */
 
 	struct buffer storage; /* of the views above, once kept */
 	struct buffer sql, provider; /* found or generated */

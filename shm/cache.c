@@ -329,6 +329,7 @@ static bool fill_entry(
 	    .type = put->type,
 	    .database_index = (unsigned)(put->database + 1),
 	    .relation_count = (unsigned)put->relation_count,
+	    .flush_generation = put->generation,
 	};
 
 	/* Before the sizes are cut to 32 bits. */
@@ -345,8 +346,6 @@ static bool fill_entry(
 	entry.expires_ms =
 	    put->ttl_ms < INT64_MAX - entry.created_ms ? entry.created_ms + put->ttl_ms : INT64_MAX;
 	entry.hash = cache_hash(cache, entry.type, entry.database_index, put->key);
-	entry.flush_generation =
-	    WORDS_LOAD_ACQUIRE(cache->header->flush_generation[entry.type][entry.database_index]);
 	*ret_entry = entry;
 	return true;
 }
@@ -362,6 +361,8 @@ int cache_put(struct cache *cache, const struct cache_put *put)
 	if ((unsigned)put->type >= CACHE_TYPE_COUNT)
 		return CACHE_DROPPED;
 	if (is_known(put->type, put->database) && fill_entry(cache, put, &entry)) {
+		if (put->generation != cache_generation(cache, put->type, put->database))
+			return CACHE_OUTDATED;
 		for (size_t i = 0; i < put->relation_count; i++)
 			relations[i] = (uint32_t)put->relations[i];
 		shard = shard_of_hash(cache, entry.hash);
@@ -374,6 +375,13 @@ int cache_put(struct cache *cache, const struct cache_put *put)
 }
 
 /* ---- all of it ---- */
+
+uint32_t cache_generation(const struct cache *cache, enum cache_type type, int database)
+{
+	if (!is_known(type, database))
+		return 0;
+	return WORDS_LOAD_ACQUIRE(cache->header->flush_generation[type][database + 1]);
+}
 
 static uint64_t flush_one(struct cache *cache, unsigned type, unsigned database_index)
 {

@@ -33,6 +33,7 @@ enum cache_result {
 	CACHE_OK = 0,
 	CACHE_MISS = 1, /* get: no valid entry */
 	CACHE_DROPPED = 2, /* put: too large, or the shard stayed busy; counted */
+	CACHE_OUTDATED = 3, /* put: a flush came after `generation` was read; not stored */
 };
 
 struct cache;
@@ -44,6 +45,7 @@ struct cache_put {
 	struct bytes value;
 	int64_t ttl_ms; /* 0: do not store (CACHE_OK) */
 	uint64_t cost_us; /* what making it again would take */
+	uint32_t generation; /* cache_generation, read before anything that the value says was */
 	uint64_t clock; /* the database's clock read before the data was */
 	size_t relation_count;
 	const uint64_t *relations; /* cache_relation() of each relation it was read from */
@@ -58,7 +60,7 @@ struct cache_hit {
  * CACHE_OK or CACHE_MISS. Counts hit or miss for the entry's group in this process's metrics. */
 int cache_get(struct cache *cache, enum cache_type type, int database, struct bytes key,
     int64_t max_age_ms, struct buffer *value, struct cache_hit *ret_hit);
-/* CACHE_OK or CACHE_DROPPED. */
+/* CACHE_OK, CACHE_DROPPED or CACHE_OUTDATED. */
 int cache_put(struct cache *cache, const struct cache_put *put);
 
 /* The index under which the segment knows a database of this name, claimed on first use;
@@ -71,6 +73,8 @@ uint64_t cache_clock(struct cache *cache, int database);
 /* Says that a relation's data changed: results that read it become stale. Microseconds. */
 void cache_touch(struct cache *cache, int database, uint64_t relation);
 
+/* How often that type of that database was flushed: what is computed from here on is newer. */
+uint32_t cache_generation(const struct cache *cache, enum cache_type type, int database);
 /* Makes entries invalid at once, by generation; their room comes back as it is needed.
  * type_mask: bits 1 << cache_type. database CACHE_NO_DATABASE: all. Returns about how many
  * live entries it concerned. */

@@ -98,6 +98,7 @@ static const char *store(struct query_job *job, struct bytes pairs)
 	    /* No trigger tells of changes yet: freshness is best effort, so the time is short. */
 	    .ttl_ms = resources->config->ttl_sql_polled_ms,
 	    .cost_us = (uint64_t)job->execution.execute_us,
+	    .generation = job->generation,
 	    .clock = job->clock,
 	    .relation_count = verdict->relation_count,
 	};
@@ -113,6 +114,8 @@ static const char *store(struct query_job *job, struct bytes pairs)
 	put.relations = relations;
 	result = cache_put(resources->cache, &put);
 	free(relations);
+	if (result == CACHE_OUTDATED)
+		return "the cache was flushed meanwhile";
 	return result == CACHE_OK ? NULL : "the cache had no room for it at once";
 }
 
@@ -227,6 +230,8 @@ void query_job_start(struct query_job *job, uint32_t msgid, const struct execute
 	job->msgid = msgid;
 	job->abandoned = job->stopped = job->validated = false;
 	job->deadline_ms = clock_now_ms() + time_ms;
+	job->generation =
+	    cache_generation(resources->cache, CACHE_RESULT, resources->cache_database);
 	job->phase = QUERY_WAITING;
 	job->limit_rows = params->limit < resources->database->limit_rows
 	                      ? params->limit

@@ -52,6 +52,7 @@ struct query_job {
 	bool validated, same_schema;
 	struct verdict verdict;
 	int64_t validate_us;
+	uint32_t generation; /* of results, when the job came */
 	uint64_t clock; /* the database's, before the transaction */
 	struct execution execution;
 	bool stopped; /* a cancel was asked for; the timer now waits for it to take */

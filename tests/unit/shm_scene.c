@@ -82,6 +82,7 @@ int scene_put(struct scene *scene, const char *key, const char *value)
 {
 	struct cache_put put = scene_put_of(CACHE_CHAT, key, value);
 
+	put.generation = cache_generation(scene->cache, put.type, put.database);
 	return cache_put(scene->cache, &put);
 }
 

@@ -318,6 +318,27 @@ static void test_flush(void **state)
 	assert_null(scene_get(&scene, "a"));
 }
 
+/* What was computed before a flush is not kept after it, however late it comes. */
+static void test_put_after_flush(void **state)
+{
+	int shop = cache_database(scene.cache, bytes_of_string("shop"));
+	struct cache_put put = scene_put_of(CACHE_RESULT, "q", "rows");
+
+	(void)state;
+	put.database = shop;
+	put.generation = cache_generation(scene.cache, CACHE_RESULT, shop);
+	assert_int_equal(cache_put(scene.cache, &put), CACHE_OK);
+	cache_flush(scene.cache, 1u << CACHE_RESULT, shop);
+	assert_int_equal(cache_put(scene.cache, &put), CACHE_OUTDATED);
+	assert_null(scene_get_of(&scene, CACHE_RESULT, shop, "q", -1));
+	put.generation = cache_generation(scene.cache, CACHE_RESULT, shop);
+	assert_int_equal(cache_put(scene.cache, &put), CACHE_OK);
+	assert_non_null(scene_get_of(&scene, CACHE_RESULT, shop, "q", -1));
+	/* Another type's flush does not concern it. */
+	cache_flush(scene.cache, 1u << CACHE_CHAT, CACHE_NO_DATABASE);
+	assert_int_equal(cache_put(scene.cache, &put), CACHE_OK);
+}
+
 static void test_relations(void **state)
 {
 	int shop = cache_database(scene.cache, bytes_of_string("shop"));
@@ -461,6 +482,7 @@ int main(void)
 	    TEST(test_overhead),
 	    TEST(test_expired_give_room_back),
 	    TEST(test_flush),
+	    TEST(test_put_after_flush),
 	    TEST(test_relations),
 	    TEST(test_databases),
 	    TEST(test_scribbled_value),
