@@ -4,6 +4,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "daemon/classify_kin.h"
 #include "text/identifier.h"
 #include "text/stop_words.h"
 
@@ -12,7 +13,9 @@ enum { SIGNAL_COMMON = SIGNAL_COUNT };
 
 enum {
 	WORD_SLOTS = 4096, /* a power of two, above twice the rows of classify_words.def */
+	PHRASE_SLOTS = 1024, /* a power of two, above twice the rows of classify_phrases.def */
 	SEEN_MAX = 64,
+	FOLLOW_UP_SHORT = 8, /* tokens: what refers to an earlier question says little itself */
 	LENGTH_USUAL = 25, /* tokens: what is longer is rarely a question about rows */
 };
 
@@ -51,6 +54,7 @@ static const struct phrase_row phrase_rows[] = {
 };
 
 enum { PHRASES = sizeof(phrase_rows) / sizeof(phrase_rows[0]) };
+_Static_assert(PHRASES * 2 < PHRASE_SLOTS, "the table of phrases is too full");
 
 /* Rows with one stem stand in a row of slots; made once, from the constant table. */
 static uint16_t word_slots[WORD_SLOTS];
@@ -114,6 +118,12 @@ void signals_add(struct signals *signals, enum signal signal, double amount, str
 	text[used + seen.size] = '\0';
 }
 
+/* How much a word of the schema explains at least, and one of the same sense at most. */
+#define SHARE_LEAST 0.3
+#define SHARE_KIN   0.5
+/* Where all that is explained is less than one word of the schema's own. */
+#define SHARE_ENOUGH 1.0
+
 /* One reading of one text. */
 struct reading {
 	const struct tokens *tokens;
@@ -121,19 +131,22 @@ struct reading {
 	struct signals *signals;
 	const struct vocabulary_entry *seen[SEEN_MAX]; /* a stem's entries name the stem */
 	size_t seen_count;
-	unsigned content, explained, strangers;
+	bool is_small; /* no capital letter in it: names look like other words */
+	unsigned content;
+	double strangers;
+	double explained; /* of the content words; one that is common elsewhere counts for less */
 };
 
 /*
  * What the general words say of this stem; true where it is known at all. A word of the schema
  * says nothing towards chat: "class" is no code where there is a table of classes.
  */
-static bool read_general(struct reading *reading, const struct token *token, bool is_schema)
+static bool read_general(
+    struct reading *reading, const struct token *token, size_t slot, bool is_schema)
 {
 	bool known = false;
 
-	for (size_t at = first_slot(token->stem); word_slots[at];
-	     at = (at + 1) & (WORD_SLOTS - 1)) {
+	for (size_t at = slot; word_slots[at]; at = (at + 1) & (WORD_SLOTS - 1)) {
 		const struct word_row *row = &word_rows[word_slots[at] - 1];
 
 		if (row->signal == SIGNAL_COMMON || strcmp(row->stem, token->stem) != 0)
@@ -147,9 +160,9 @@ static bool read_general(struct reading *reading, const struct token *token, boo
 }
 
 /* How much a schema's word says by how common it is elsewhere: 1 where it is not. */
-static double common_share(const char *stem)
+static double common_share(const char *stem, size_t slot)
 {
-	for (size_t at = first_slot(stem); word_slots[at]; at = (at + 1) & (WORD_SLOTS - 1)) {
+	for (size_t at = slot; word_slots[at]; at = (at + 1) & (WORD_SLOTS - 1)) {
 		const struct word_row *row = &word_rows[word_slots[at] - 1];
 
 		if (row->signal == SIGNAL_COMMON && strcmp(row->stem, stem) == 0)
@@ -166,6 +179,23 @@ static const enum signal signal_of_kind[] = {
     [VOCABULARY_COMMENT] = SIGNAL_SCHEMA_COMMENT,
 };
 
+/*
+ * A word that many tables share is what the database is about, so here its rarity in the schema
+ * does not count; how rare it is elsewhere does (COMMON in classify_words.def).
+ */
+static double topic_weight(const struct vocabulary_entry *entry)
+{
+	static const double weights[] = {
+	    [VOCABULARY_TABLE] = 1.0,
+	    [VOCABULARY_COLUMN] = 0.8,
+	    [VOCABULARY_LABEL] = 0.8,
+	    [VOCABULARY_VALUE] = 0.7,
+	    [VOCABULARY_COMMENT] = 0.4,
+	};
+
+	return weights[entry->kind] * (entry->words > 1 ? 0.85 : 1.0);
+}
+
 /* Whether a name or value of the schema has the stem; each stem is counted once. A comment is
  * prose: its words say something for the text, but explain none of it. */
 static bool match_stem(struct reading *reading, const char *stem, struct bytes raw, double share)
@@ -180,7 +210,8 @@ static bool match_stem(struct reading *reading, const char *stem, struct bytes r
 			return entries->kind != VOCABULARY_COMMENT;
 	if (reading->seen_count < SEEN_MAX)
 		reading->seen[reading->seen_count++] = entries;
-	signals_add(reading->signals, signal_of_kind[entries->kind], entries->weight * share, raw);
+	signals_add(
+	    reading->signals, signal_of_kind[entries->kind], topic_weight(entries) * share, raw);
 	return entries->kind != VOCABULARY_COMMENT;
 }
 
@@ -231,10 +262,19 @@ static bool is_plain_word(struct bytes raw)
 	return true;
 }
 
-static bool match_word(struct reading *reading, size_t index)
+/* "your name" and "my age" are of who talks, whatever the columns are called. */
+static double possessed_share(const struct token *token, size_t index)
+{
+	if (index == 0 || token[-1].kind != TOKEN_WORD)
+		return 1;
+	if (strcmp(token[-1].folded, "your") == 0)
+		return 0.2;
+	return strcmp(token[-1].folded, "my") == 0 ? 0.5 : 1;
+}
+
+static bool match_word(struct reading *reading, size_t index, double share)
 {
 	const struct token *token = &reading->tokens->items[index];
-	double share = common_share(token->stem);
 
 	if (reading->vocabulary && (match_stem(reading, token->stem, token->raw, share) ||
 	                               match_joined(reading, index, share)))
@@ -242,21 +282,58 @@ static bool match_word(struct reading *reading, size_t index)
 	return !is_plain_word(token->raw) && match_parts(reading, token, share);
 }
 
+/* A word of the same sense as one of the schema's. */
+static bool match_kin(struct reading *reading, const struct token *token, double share)
+{
+	const struct vocabulary_entry *found =
+	    reading->vocabulary ? kin_find(reading->vocabulary, token->stem) : NULL;
+
+	if (!found)
+		return false;
+	signals_add(reading->signals, SIGNAL_SCHEMA_KIN, topic_weight(found) * share, token->raw);
+	return true;
+}
+
+/* From boston to san francisco: behind a preposition stands a name, though it is small. */
+static double stranger_amount(const struct reading *reading, size_t index)
+{
+	const struct token *token = &reading->tokens->items[index];
+
+	for (size_t back = 1; reading->is_small && back <= 2 && back <= index; back++)
+		if (stop_word_find((token - back)->folded) == STOP_WORD_PREPOSITION)
+			return 0.3;
+	return 1;
+}
+
+static bool has_no_capital(const struct tokens *tokens)
+{
+	for (size_t i = 0; i < tokens->count; i++)
+		if (tokens->items[i].capital)
+			return false;
+	return true;
+}
+
 static void read_word(struct reading *reading, size_t index)
 {
 	const struct token *token = &reading->tokens->items[index];
+	size_t slot = first_slot(token->stem);
+	double possessed = possessed_share(token, index);
+	double share = common_share(token->stem, slot);
 	bool has_content = stop_word_find(token->folded) == STOP_WORD_NONE;
-	bool matched = has_content && match_word(reading, index);
-	bool known = read_general(reading, token, matched);
+	bool matched = has_content && match_word(reading, index, share * possessed);
+	bool known = read_general(reading, token, slot, matched);
+	bool is_kin = has_content && !matched && match_kin(reading, token, share * possessed);
 	bool is_name = token->capital && index > 0;
 
 	if (!has_content)
 		return;
 	if (is_name)
 		signals_add(reading->signals, SIGNAL_NAME, 1, token->raw);
-	reading->content += matched || !known;
-	reading->explained += matched;
-	reading->strangers += !matched && !known && !is_name;
+	reading->content += matched || is_kin || !known;
+	share = matched ? SHARE_LEAST + (1 - SHARE_LEAST) * share : is_kin ? SHARE_KIN * share : 0;
+	reading->explained += share * possessed;
+	if (!matched && !is_kin && !known && !is_name)
+		reading->strangers += stranger_amount(reading, index);
 }
 
 /* Not - and /: those stand in dates and ranges. */
@@ -264,6 +341,27 @@ static bool is_operator(char symbol)
 {
 	return symbol == '+' || symbol == '-' || symbol == '*' || symbol == '/' || symbol == '^' ||
 	       symbol == '=';
+}
+
+/* 2012/8/24, or 12/31: the slashes of a date have no blanks, and there may be two of them. */
+static bool is_date_slash(const struct tokens *tokens, size_t index)
+{
+	const struct token *token = &tokens->items[index];
+
+	return token->raw.data[0] == '/' && !token->space_before && !token[1].space_before &&
+	       token[-1].raw.size <= 4 && token[1].raw.size <= 4 &&
+	       ((index + 2 < tokens->count && token[2].raw.data[0] == '/') ||
+	           (index > 2 && token[-2].raw.data[0] == '/'));
+}
+
+/* More text follows: a question about rows is rarely two sentences. "Mr." ends none. */
+static bool ends_sentence(const struct token *token, char symbol)
+{
+	if (symbol != '.' && symbol != '?' && symbol != '!' && symbol != ':' && symbol != ';')
+		return false;
+	if (!token[1].space_before || token[1].kind == TOKEN_SYMBOL)
+		return false;
+	return symbol != '.' || (token[1].capital && token[-1].raw.size > 3);
 }
 
 static void read_symbol(struct reading *reading, size_t index)
@@ -274,9 +372,13 @@ static void read_symbol(struct reading *reading, size_t index)
 	if (symbol == '{' || symbol == '}' || symbol == '\\' || symbol == '~' || symbol == '|' ||
 	    (symbol == '/' && !token->space_before && (index == 0 || token[-1].kind == TOKEN_WORD)))
 		signals_add(reading->signals, SIGNAL_CODE, 0.25, BYTES_NONE);
-	if (index > 0 && index + 1 < reading->tokens->count && is_operator(symbol) &&
-	    token[-1].kind == TOKEN_NUMBER && token[1].kind == TOKEN_NUMBER)
+	if (index == 0 || index + 1 >= reading->tokens->count)
+		return;
+	if (is_operator(symbol) && token[-1].kind == TOKEN_NUMBER &&
+	    token[1].kind == TOKEN_NUMBER && !is_date_slash(reading->tokens, index))
 		signals_add(reading->signals, SIGNAL_ARITHMETIC, 2, token->raw);
+	if (ends_sentence(token, symbol))
+		signals_add(reading->signals, SIGNAL_SENTENCES, 1, BYTES_NONE);
 }
 
 static void read_tokens(struct reading *reading)
@@ -314,28 +416,40 @@ static size_t phrase_length(const struct tokens *tokens, size_t index, const cha
 	return length;
 }
 
-/* Compares a word with the first word of a phrase. */
-static int compare_first(const char *word, const char *words)
-{
-	size_t size = strcspn(words, " ");
-	int order = strncmp(word, words, size);
+/* The phrases that start with the word: phrase_rows from `first` on. */
+static struct phrase_range {
+	uint16_t first, count; /* 0: an empty slot */
+} phrase_slots[PHRASE_SLOTS];
 
-	return order != 0 ? order : word[size] != '\0';
+static bool starts_with_word(const char *words, const char *word)
+{
+	size_t size = strlen(word);
+
+	return strncmp(words, word, size) == 0 && (words[size] == ' ' || words[size] == '\0');
 }
 
-static size_t lower_bound(const char *word)
+static struct phrase_range *find_phrases(const char *word)
 {
-	size_t low = 0, high = PHRASES;
+	size_t at = (size_t)XXH3_64bits(word, strlen(word)) & (PHRASE_SLOTS - 1);
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
+	while (phrase_slots[at].count > 0 &&
+	       !starts_with_word(phrase_rows[phrase_slots[at].first].words, word))
+		at = (at + 1) & (PHRASE_SLOTS - 1);
+	return &phrase_slots[at];
+}
 
-		if (compare_first(word, phrase_rows[middle].words) > 0)
-			low = middle + 1;
-		else
-			high = middle;
+static void make_phrase_slots(void)
+{
+	for (uint16_t i = 0; i < PHRASES; i++) {
+		char *word = must_strdup(phrase_rows[i].words);
+		struct phrase_range *range;
+
+		word[strcspn(word, " ")] = '\0';
+		range = find_phrases(word);
+		if (range->count++ == 0)
+			range->first = i;
+		free(word);
 	}
-	return low;
 }
 
 /* Behind "please", "ok", "can you": where the question itself starts. */
@@ -371,12 +485,13 @@ static void read_phrases(struct reading *reading)
 
 	for (size_t i = 0; i < tokens->count; i++) {
 		const char *word = tokens->items[i].folded;
+		const struct phrase_range *range;
 
 		if (tokens->items[i].kind != TOKEN_WORD)
 			continue;
-		for (size_t k = lower_bound(word);
-		     k < PHRASES && compare_first(word, phrase_rows[k].words) == 0; k++) {
-			const struct phrase_row *row = &phrase_rows[k];
+		range = find_phrases(word);
+		for (size_t k = 0; k < range->count; k++) {
+			const struct phrase_row *row = &phrase_rows[range->first + k];
 			const struct token *first = &tokens->items[i], *last;
 			size_t length =
 			    row->at_start && i != start ? 0 : phrase_length(tokens, i, row->words);
@@ -395,21 +510,25 @@ static void read_whole(struct reading *reading, bool has_history)
 {
 	struct signals *signals = reading->signals;
 	size_t count = reading->tokens->count;
+	bool is_follow_up = count <= FOLLOW_UP_SHORT && signals->amounts[SIGNAL_FOLLOW_UP] > 0;
 
 	if (reading->strangers > 0)
 		signals_add(signals, SIGNAL_STRANGERS, reading->strangers * 0.25, BYTES_NONE);
 	if (count > LENGTH_USUAL)
 		signals_add(signals, SIGNAL_LENGTH, (double)(count - LENGTH_USUAL) / LENGTH_USUAL,
 		    BYTES_NONE);
+	if (is_follow_up && has_history)
+		signals_add(signals, SIGNAL_FOLLOW_UP, 1, BYTES_NONE);
 	if (has_history)
 		signals_add(signals, SIGNAL_HISTORY, 1, BYTES_NONE);
 	if (!reading->vocabulary)
 		signals_add(signals, SIGNAL_NO_SCHEMA, 1, BYTES_NONE);
-	else if (reading->explained == 0)
-		signals_add(signals, SIGNAL_SCHEMA_NONE, 1, BYTES_NONE);
+	else if (reading->explained < SHARE_ENOUGH)
+		signals_add(signals, SIGNAL_SCHEMA_NONE,
+		    (1 - reading->explained / SHARE_ENOUGH) * (is_follow_up ? 0.5 : 1), BYTES_NONE);
 	if (reading->content > 0)
-		signals_add(signals, SIGNAL_SCHEMA_SHARE,
-		    (double)reading->explained / reading->content, BYTES_NONE);
+		signals_add(signals, SIGNAL_SCHEMA_SHARE, reading->explained / reading->content,
+		    BYTES_NONE);
 }
 
 void signals_read(const struct tokens *tokens, const struct vocabulary *vocabulary,
@@ -418,9 +537,12 @@ void signals_read(const struct tokens *tokens, const struct vocabulary *vocabula
 	struct reading reading = {.tokens = tokens, .vocabulary = vocabulary, .signals = signals};
 	static bool is_made;
 
-	if (!is_made)
+	if (!is_made) {
 		make_word_slots();
+		make_phrase_slots();
+	}
 	is_made = true;
+	reading.is_small = has_no_capital(tokens);
 	memset(signals->amounts, 0, sizeof(signals->amounts));
 	for (size_t i = 0; i < SIGNAL_COUNT; i++)
 		signals->texts[i][0] = '\0';

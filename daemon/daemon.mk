@@ -55,6 +55,7 @@ noinst_LIBRARIES += libclassify.a
 libclassify_a_SOURCES = \
 	daemon/classify.c daemon/classify.h \
 	daemon/classify_phrases.def daemon/classify_signals.def daemon/classify_words.def \
+	daemon/classify_kin.def daemon/classify_kin.c daemon/classify_kin.h \
 	daemon/classify_rules.c \
 	daemon/classify_signals.c daemon/classify_signals.h
 libclassify_a_CFLAGS = $(AM_CFLAGS) $(PCRE2_CFLAGS) $(XXHASH_CFLAGS)
