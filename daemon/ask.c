@@ -249,10 +249,17 @@ static void generated_text(struct request *request, const struct generate_result
 	struct reply reply;
 
 	buffer_append_bytes(&request->provider, result->provider);
-	store(request, CACHE_CHAT, request->router->config->ttl_chat_ms,
-	    cost_of(request, TIME_GENERATE), MESSAGE_ID_CACHED_CHAT, &record);
 	reply = reply_of(request, "chat");
 	reply.text = result->text;
+	if (result->age_ms != FIELD_ABSENT) {
+		struct cache_hit hit = {.age_ms = result->age_ms};
+
+		/* It is not stored again: its age would start anew. */
+		from_cache(&reply, &hit);
+	} else {
+		store(request, CACHE_CHAT, request->router->config->ttl_chat_ms,
+		    cost_of(request, TIME_GENERATE), MESSAGE_ID_CACHED_CHAT, &record);
+	}
 	request_answer(request, &reply);
 }
 
@@ -278,6 +285,16 @@ static void generated(struct request *request, const struct job_outcome *outcome
 	ask_statement(request);
 }
 
+/* How old a completion from the cache may be: statements and routes have no age of their own. */
+static int64_t completion_age_ms(const struct request *request, const char *job)
+{
+	if (request->no_cache)
+		return 0;
+	if (strcmp(job, "chat") != 0 || request->max_age_ms < 0)
+		return FIELD_ABSENT;
+	return request->max_age_ms;
+}
+
 /* `type`: what the outcome is kept as; who asks after a flush of it joins no older flight. */
 static void submit_generate(struct request *request, const char *job, enum cache_type type,
     void (*done)(struct request *request, const struct job_outcome *outcome))
@@ -293,6 +310,7 @@ static void submit_generate(struct request *request, const char *job, enum cache
 	request = request_keep(request);
 	params.question = request->question;
 	params.history = request->history;
+	params.max_age_ms = completion_age_ms(request, job);
 	if (request->database) {
 		params.database = bytes_of_string(request->database->name);
 		if (request->database->snapshot)
@@ -300,7 +318,8 @@ static void submit_generate(struct request *request, const char *job, enum cache
 			    bytes_of_string(request->database->snapshot->version);
 	}
 	question_key(request);
-	buffer_append_string(&router->key, job);
+	/* Who wants none from the cache must not share with who takes one. */
+	buffer_printf(&router->key, "%s %lld", job, (long long)params.max_age_ms);
 	buffer_append(
 	    &router->key, &request->generations[type], sizeof(request->generations[type]));
 	request_submit(request, router->inference, bytes_of_buffer(&router->key),

@@ -14,7 +14,7 @@
 #include "shm/metrics.h"
 #include "shm/segment.h"
 
-enum { INFERENCE_JOBS_PER_WORKER = 256 };
+enum { INFERENCE_JOBS_PER_WORKER = 8192 }; /* each provider has a limit and a queue of its own */
 
 /* ---- what others say ---- */
 

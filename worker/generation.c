@@ -1,5 +1,6 @@
 #include "worker/generation.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,6 +26,7 @@ struct generation {
 	bool starting; /* in generate: done must not free it */
 	bool declined; /* or failed: the next one is to be asked */
 	bool finished; /* the router has its response */
+	bool streamed; /* it has a part of the text, too */
 };
 
 /* ---- schemas ---- */
@@ -138,6 +140,8 @@ static void answer(struct generation *generation)
 		result.text = text.data ? text : bytes_of("", 0);
 	else
 		result.route = text;
+	if (call->age_ms >= 0)
+		result.age_ms = call->age_ms;
 	result.generate_us = clock_now_us() - generation->began_us;
 	message_pack_response(&message, generation->msgid, &generate_result_row, &result);
 	generation->all->send(generation->all->owner, &message);
@@ -174,10 +178,18 @@ static void give_up(struct generation *generation)
 	fail(generation, &error);
 }
 
+/* 0: not said. */
+static int64_t sooner(int64_t a_ms, int64_t b_ms)
+{
+	return a_ms == 0 || (b_ms > 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
 /* A failure says more than that another one declined: it may pass. */
 static void keep_error(struct generation *generation, const struct error *error)
 {
 	const char *name = generation->all->providers[generation->provider].settings->name;
+	int64_t retry_after_ms = generation->error.retry_after_ms;
+	enum error_code code = ERROR_MODEL_ERROR;
 	char before[sizeof(error->detail)];
 
 	if (error->code == ERROR_UNANSWERABLE) {
@@ -186,9 +198,14 @@ static void keep_error(struct generation *generation, const struct error *error)
 		return;
 	}
 	memcpy(before, generation->error.detail, sizeof(before));
+	/* Only where all of them have too much to do it is no failure. */
+	if (error->code == ERROR_OVERLOADED &&
+	    (generation->failed == 0 || generation->error.code == ERROR_OVERLOADED))
+		code = ERROR_OVERLOADED;
 	if (generation->failed++ == 0)
 		before[0] = '\0';
-	error_set(&generation->error, ERROR_MODEL_ERROR, "no provider could be asked successfully");
+	error_set(&generation->error, code, "no provider could be asked successfully");
+	generation->error.retry_after_ms = sooner(retry_after_ms, error->retry_after_ms);
 	error_set_detail(&generation->error, "%.400s%s%s: %.500s", before, *before ? "; " : "",
 	    name, error->message);
 }
@@ -201,9 +218,8 @@ static void ask(struct generation *generation, struct provider *provider)
 	const struct schema *schema = find_schema(all, call->database);
 
 	generation->asked++;
-	if (all->metrics && provider->type != &provider_builtin)
-		metrics_add(all->metrics, METRIC_MODEL_CALLS, 1);
 	call->state = NULL;
+	call->age_ms = -1;
 	buffer_reset(&call->answer);
 	call->vocabulary = schema ? schema->vocabulary : NULL;
 	generation->declined = false;
@@ -239,6 +255,14 @@ static void try_providers(struct generation *generation)
 	give_up(generation);
 }
 
+static void on_delta(struct provider_call *call, struct bytes text)
+{
+	struct generation *generation = call->owner;
+
+	generation->streamed = true;
+	generation->all->delta(generation->all->owner, generation->msgid, text);
+}
+
 /* Within generate the loop above goes on, so that the stack does not grow with the providers. */
 static void on_done(struct provider_call *call, const struct error *error)
 {
@@ -249,6 +273,9 @@ static void on_done(struct provider_call *call, const struct error *error)
 		return;
 	}
 	keep_error(generation, error);
+	/* What was begun by one can't be finished by another. */
+	if (generation->streamed)
+		generation->provider = generation->all->provider_count;
 	generation->declined = true;
 	if (generation->starting)
 		return;
@@ -282,6 +309,8 @@ static struct generation *new_generation(
 	call->question = keep(&generation->strings, params->question);
 	call->history = keep(&generation->strings, params->history);
 	call->database = keep(&generation->strings, params->database);
+	call->max_age_ms = params->max_age_ms == FIELD_ABSENT ? -1 : params->max_age_ms;
+	call->delta = params->stream && all->delta ? on_delta : NULL;
 	call->done = on_done;
 	call->owner = generation;
 	generation->next = all->first;
@@ -363,12 +392,27 @@ static void free_providers(struct generations *all)
 	all->provider_count = 0;
 }
 
+static void on_changed(struct provider *provider)
+{
+	const struct generations *all = provider->owner;
+
+	if (all->changed)
+		all->changed(all->owner, provider);
+}
+
 static void init_provider(
     struct generations *all, struct provider *provider, const struct child_provider *settings)
 {
 	provider->settings = settings;
 	provider->type = provider_type_find(settings->type);
 	provider->state = provider->type ? "ready" : "unsupported";
+	provider->latency_ms = FIELD_ABSENT;
+	provider->tokens_per_s = (double)NAN;
+	provider->metrics = all->metrics;
+	provider->cache = all->cache;
+	provider->ttl_llm_ms = all->config->ttl_llm_ms;
+	provider->changed = on_changed;
+	provider->owner = all;
 	if (!provider->type)
 		snprintf(provider->last_error, sizeof(provider->last_error),
 		    "this version has no client for type %s yet", settings->type);

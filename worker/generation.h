@@ -13,14 +13,19 @@
 #include "text/snapshot.h"
 #include "worker/provider.h"
 
-enum { GENERATIONS_MAX = 1024 };
+enum { GENERATIONS_MAX = 8192 };
 
 struct generation;
 struct schema;
 
 struct generations {
 	struct metrics *metrics; /* NULL: not counted */
+	struct cache *cache; /* of completions; NULL: none */
 	void (*send)(void *owner, struct buffer *message); /* takes the buffer's memory */
+	/* A part of the text of a chat job whose request wants it. NULL: there is no way. */
+	void (*delta)(void *owner, uint32_t msgid, struct bytes text);
+	/* What a provider says of itself has changed. NULL: nobody wants to know. */
+	void (*changed)(void *owner, const struct provider *provider);
 	void *owner;
 	struct event_base *base;
 	const struct child_config *config;

@@ -6,6 +6,7 @@
 #include "common/child.h"
 #include "common/log.h"
 #include "common/message.h"
+#include "shm/cache.h"
 #include "shm/segment.h"
 #include "worker/generation.h"
 
@@ -95,37 +96,50 @@ static void on_router_ended(struct channel *channel, void *owner, enum channel_e
 
 static const struct channel_ops router_ops = {.message = on_message, .ended = on_router_ended};
 
-static void send_provider_states(struct inference_worker *worker)
+static void send_provider_state(void *owner, const struct provider *provider)
 {
-	for (size_t i = 0; worker->router && i < worker->generations.provider_count; i++) {
-		const struct provider *provider = &worker->generations.providers[i];
-		CLEAN(buffer) struct buffer message = BUFFER_INIT;
-		struct provider_state_params params;
+	struct inference_worker *worker = owner;
+	CLEAN(buffer) struct buffer message = BUFFER_INIT;
+	struct provider_state_params params;
 
-		message_init(&message_rows[MESSAGE_ID_PROVIDER_STATE], &params);
-		params.name = bytes_of_string(provider->settings->name);
-		params.state = bytes_of_string(provider->state);
-		if (provider->last_error[0])
-			params.last_error = bytes_of_string(provider->last_error);
-		message_pack_notification(&message, MESSAGE_ID_PROVIDER_STATE, &params);
-		channel_send_buffer(worker->router, &message);
-	}
+	if (!worker->router)
+		return;
+	message_init(&message_rows[MESSAGE_ID_PROVIDER_STATE], &params);
+	params.name = bytes_of_string(provider->settings->name);
+	params.state = bytes_of_string(provider->state);
+	if (provider->last_error[0])
+		params.last_error = bytes_of_string(provider->last_error);
+	params.latency_ms = provider->latency_ms;
+	params.tokens_per_s = provider->tokens_per_s;
+	message_pack_notification(&message, MESSAGE_ID_PROVIDER_STATE, &params);
+	channel_send_buffer(worker->router, &message);
 }
 
-static void attach_metrics(struct inference_worker *worker)
+static void send_provider_states(struct inference_worker *worker)
+{
+	for (size_t i = 0; i < worker->generations.provider_count; i++)
+		send_provider_state(worker, &worker->generations.providers[i]);
+}
+
+static void attach_segments(struct inference_worker *worker)
 {
 	const struct child_config *config = worker->child->config;
 	struct metrics *metrics = NULL;
+	struct cache *cache = NULL;
 	int r = segment_attach_metrics(config->instance, true, &metrics);
 
 	if (r == 0)
 		r = metrics_claim(metrics, ROLE_INFERENCE, "", (unsigned)config->index);
+	if (r == 0)
+		r = segment_attach_cache(config->instance, &cache);
 	if (r < 0) {
-		log_error("the metrics of instance \"%s\" cannot be attached: %s", config->instance,
-		    strerror(-r));
+		log_error("the shared-memory segments of instance \"%s\" cannot be attached: %s",
+		    config->instance, strerror(-r));
 		child_fail(worker->child);
 	}
+	cache_count_in(cache, metrics);
 	worker->generations.metrics = metrics;
+	worker->generations.cache = cache;
 }
 
 static void configure(struct child *child)
@@ -136,9 +150,10 @@ static void configure(struct child *child)
 	worker->child = child;
 	worker->generations.base = child->base;
 	worker->generations.send = send_to_router;
+	worker->generations.changed = send_provider_state;
 	worker->generations.owner = worker;
 	if (first)
-		attach_metrics(worker);
+		attach_segments(worker);
 	generations_configure(&worker->generations, child->config);
 	send_provider_states(worker);
 	if (first)

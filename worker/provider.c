@@ -1,6 +1,7 @@
 #include "worker/provider.h"
 
-static const struct provider_type *const types[] = {&provider_builtin};
+static const struct provider_type *const types[] = {
+    &provider_builtin, &provider_ollama, &provider_openai};
 
 static const char *const jobs[] = {
     [PROVIDER_ROUTE] = "route",

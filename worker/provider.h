@@ -15,6 +15,8 @@
 
 enum provider_job { PROVIDER_ROUTE, PROVIDER_SQL, PROVIDER_CHAT, PROVIDER_JOB_COUNT };
 
+struct cache;
+struct metrics;
 struct provider;
 
 /* One job for one provider. Views are valid until it is done or cancelled. */
@@ -25,11 +27,15 @@ struct provider_call {
 	struct bytes database; /* whose schema it is */
 	const struct vocabulary *vocabulary; /* valid only during generate; NULL: no schema */
 	int64_t timeout_ms; /* what is left of the request's time */
+	int64_t max_age_ms; /* an older completion is not read from the cache; -1: any age */
+	/* More of the answer to a chat job, as it comes. NULL: nobody wants it. */
+	void (*delta)(struct provider_call *call, struct bytes text);
 
 	/* Where a provider that answers later keeps its own; NULL before generate. */
 	void *state;
 	/* Exactly one is filled when done is called without an error. */
 	struct buffer answer; /* SQL, text, or "sql" or "chat" of a route job */
+	int64_t age_ms; /* where it came from the cache; else -1 */
 	/* Call once, from generate or later. ERROR_UNANSWERABLE: declined; another: failed. */
 	void (*done)(struct provider_call *call, const struct error *error);
 	void *owner;
@@ -51,6 +57,14 @@ struct provider {
 	const struct provider_type *type; /* NULL: this version has no client for it */
 	const char *state; /* as in provider_state: ready, down or unsupported */
 	char last_error[512]; /* empty: none */
+	int64_t latency_ms; /* to the first token, of late; FIELD_ABSENT: none yet */
+	double tokens_per_s; /* of late; NaN: not known */
+	struct metrics *metrics; /* NULL: not counted */
+	struct cache *cache; /* of completions; NULL: none */
+	int64_t ttl_llm_ms;
+	/* What is above has changed. NULL: nobody wants to know. */
+	void (*changed)(struct provider *provider);
+	void *owner;
 	void *own;
 };
 
@@ -59,4 +73,4 @@ const struct provider_type *provider_type_find(const char *name);
 /* The job of that name on the wire, or PROVIDER_JOB_COUNT. */
 enum provider_job provider_job_find(struct bytes name);
 
-extern const struct provider_type provider_builtin;
+extern const struct provider_type provider_builtin, provider_ollama, provider_openai;

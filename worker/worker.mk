@@ -62,16 +62,23 @@ optimax_inference_SOURCES = worker/inference.c \
 	worker/generation.c worker/generation.h \
 	worker/provider.c worker/provider.h worker/provider_builtin.c
 optimax_inference_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
-optimax_inference_LDADD = libshm.a $(BUILTIN_LIBS)
+optimax_inference_LDADD = $(MODEL_LIBS)
 
 # the gateway to model servers, in optimax-inference
 noinst_LIBRARIES += libmodel.a
 libmodel_a_SOURCES = \
 	worker/breaker.c worker/breaker.h \
 	worker/completion.c worker/completion.h \
+	worker/completion_cache.c worker/completion_cache.h \
 	worker/event_stream.c worker/event_stream.h \
 	worker/hardness.c worker/hardness.h \
+	worker/http.c worker/http.h \
 	worker/key_file.c worker/key_file.h \
+	worker/model.c worker/model.h \
+	worker/model_answer.c worker/model_answer.h \
+	worker/model_prompt.c worker/model_prompt.h worker/model_wire.h \
+	worker/plain_prompt.c worker/plain_prompt.h \
+	worker/provider_ollama.c worker/provider_openai.c \
 	worker/retry.c worker/retry.h
-libmodel_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS)
-MODEL_LIBS = libmodel.a libshm.a $(BUILTIN_LIBS) $(JANSSON_LIBS)
+libmodel_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(CURL_CFLAGS)
+MODEL_LIBS = libmodel.a libshm.a $(BUILTIN_LIBS) $(JANSSON_LIBS) $(CURL_LIBS)

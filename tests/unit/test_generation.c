@@ -13,7 +13,7 @@
 #include "worker/generation.h"
 
 static struct child_provider settings[] = {
-    {.name = (char *)(uintptr_t) "slow", .type = (char *)(uintptr_t) "ollama"},
+    {.name = (char *)(uintptr_t) "slow", .type = (char *)(uintptr_t) "parrot"},
     {.name = (char *)(uintptr_t) "rules", .type = (char *)(uintptr_t) "builtin"},
 };
 static struct child_database databases[] = {{.name = (char *)(uintptr_t) "library"}};
@@ -169,7 +169,7 @@ static void test_errors(void **state)
 	expect_error(scene, 2, ERROR_UNANSWERABLE, "'joke'");
 	start(scene, 3, "chat", "hello", NULL);
 	expect_error(scene, 3, ERROR_NO_MODEL, "inference.providers");
-	expect_error(scene, 3, ERROR_NO_MODEL, "no client for type ollama yet");
+	expect_error(scene, 3, ERROR_NO_MODEL, "no client for type parrot yet");
 	start(scene, 4, "sql", "how many books", "elsewhere");
 	expect_error(scene, 4, ERROR_DATABASE_UNAVAILABLE, "elsewhere has not been read yet");
 	start(scene, 5, "dance", "how many books", "library");

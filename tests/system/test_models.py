@@ -1,0 +1,553 @@
+"""The gateway to model servers: every fault of a server, and what the client and the counters see."""
+
+import json
+import subprocess
+import threading
+import time
+
+import pytest
+
+import process
+from fake_model import (FakeModel, closed_port, cut, flood, hang, late, ollama_events, openai_events,
+                        refuse, say, sse, stream)
+
+TYPES = ["openai", "ollama"]
+
+
+def provider(model, kind="openai", **settings):
+    url = settings.pop("url", None) or model.url
+    return {"name": f"local-{kind}", "type": kind, "url": url, "model": "m", **settings}
+
+
+@pytest.fixture
+def start(new_daemon):
+    """A daemon without a database whose providers are these."""
+    def start(*providers, **config):
+        return new_daemon(databases=[], config={"inference": {"providers": list(providers)}, **config})
+    return start
+
+
+def chat(daemon, question="hello", **params):
+    return daemon.ask(question, route="chat", **params)
+
+
+def chat_error(daemon, question="hello", **params):
+    return daemon.error("ask", {"question": question, "route": "chat", **params})
+
+
+def state_of(daemon, index=0):
+    return daemon.status()["providers"][index]
+
+
+# ---- what works
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_chat_is_answered_and_cached(start, kind):
+    with FakeModel([say("Good day to you")]) as model:
+        daemon = start(provider(model, kind, models={"chat": "talker"}))
+        reply = chat(daemon)
+        assert (reply["route"], reply["text"], reply["cached"]) == ("chat", "Good day to you", False)
+        assert reply["provider"] == f"local-{kind}" and reply["via"] == "client"
+        again = chat(daemon)
+        assert (again["text"], again["cached"], again["via"]) == ("Good day to you", True, "cache")
+        assert len(model.requests) == 1
+        body = model.requests[0].body
+        assert body["model"] == "talker" and body["stream"] is True
+        assert body["messages"][-1] == {"role": "user", "content": "hello"}
+        assert body["messages"][0]["role"] == "system"
+        stats = daemon.stats()
+        assert stats["cache_stats"]["chat"]["hits"] == 1 and stats["cache_stats"]["llm"]["entries"] == 1
+        state = state_of(daemon)
+        assert state["state"] == "ready" and "last_error" not in state
+        assert state["latency_ms"] >= 0 and state["tokens_per_s"] > 0
+
+
+def test_ollama_request_shape(start):
+    with FakeModel([say("ok")]) as model:
+        daemon = start(provider(model, "ollama", max_tokens=200, keep_alive="90s"))
+        chat(daemon)
+        body = model.requests[0].body
+        assert model.requests[0].path == "/api/chat"
+        assert body["options"] == {"num_ctx": 4096, "num_predict": 200} and body["keep_alive"] == 90
+        assert "format" not in body
+        chat(daemon, "long " * 5000)
+        assert model.requests[1].body["options"]["num_ctx"] == 16384
+        # Another value would make the server load the model again.
+        chat(daemon, "short")
+        assert model.requests[2].body["options"]["num_ctx"] == 16384
+
+
+def test_history_comes_between(start):
+    turns = [{"role": "user", "content": "I am Ann"}, {"role": "assistant", "content": "Hi Ann"}]
+    with FakeModel([say("Ann")]) as model:
+        daemon = start(provider(model))
+        chat(daemon, "who am I?", history=turns)
+        assert model.requests[0].messages[1:] == [*turns, {"role": "user", "content": "who am I?"}]
+
+
+@pytest.mark.parametrize("url_end", ["", "/", "/v1", "/v1/"])
+def test_openai_url(start, url_end):
+    with FakeModel([say("ok")]) as model:
+        daemon = start(provider(model, url=model.url + url_end))
+        assert chat(daemon)["text"] == "ok"
+        assert model.requests[0].path == "/v1/chat/completions"
+
+
+def test_unix_socket(start, tmp_path):
+    scratch = process.new_scratch("m")
+    try:
+        with FakeModel([say("ok")], unix=scratch / "model.sock") as model:
+            assert chat(start(provider(model)))["text"] == "ok"
+    finally:
+        process.remove_scratch(scratch)
+
+
+def test_api_key(start):
+    scratch = process.new_scratch("k")
+    key = scratch / "key"
+    key.write_text("sEcret-1\n")
+    key.chmod(0o600)
+    process.own(key)
+    try:
+        with FakeModel([say("ok")]) as model:
+            daemon = start(provider(model, api_key_file=str(key)))
+            chat(daemon)
+            assert model.requests[0].headers["authorization"] == "Bearer sEcret-1"
+            key.write_text("sEcret-2\n")  # no reload: it is read when it is used
+            chat(daemon, "again")
+            assert model.requests[1].headers["authorization"] == "Bearer sEcret-2"
+            key.chmod(0o644)
+            error = chat_error(daemon, "and again")
+            assert error.code == "model_error" and "chmod" in error.error["detail"]
+            assert len(model.requests) == 2 and "sEcret" not in daemon.log()
+    finally:
+        process.remove_scratch(scratch)
+
+
+def test_connections_are_used_again(start):
+    with FakeModel([say("ok")]) as model:
+        daemon = start(provider(model))
+        for number in range(5):
+            chat(daemon, f"question {number}")
+        assert len(model.requests) == 5 and model.connections == 1
+
+
+def test_not_streamed_is_read_too(start):
+    whole = {"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "all"}}]}
+    text = json.dumps(whole, indent=1).encode()
+    with FakeModel([stream([text], "application/json; charset=utf-8")]) as model:
+        assert chat(start(provider(model)))["text"] == "all"
+
+
+# ---- what servers do
+
+ODD = {
+    "choices null": lambda events: [*events[:-2], sse({"choices": None, "usage": {"completion_tokens": 3}}), events[-1]],
+    "no choices": lambda events: [*events[:-2], sse({"usage": None}), events[-1]],
+    "comments": lambda events: [b": ping\n\n", *events[:2], b":\n: more\n\n", *events[2:]],
+    "CRLF": lambda events: [event.replace(b"\n", b"\r\n") for event in events],
+    "every byte by itself": lambda events: [bytes([byte]) for byte in b"".join(events)],
+    "no DONE": lambda events: events[:-1],
+    "all at once": lambda events: [b"".join(events)],
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_streams(start, name):
+    with FakeModel([stream(ODD[name](openai_events("Grüß Gott €")))]) as model:
+        assert chat(start(provider(model)))["text"] == "Grüß Gott €"
+
+
+def test_ollama_every_byte(start):
+    events = [bytes([byte]) for byte in b"".join(ollama_events("Grüß Gott €"))]
+    with FakeModel([stream(events)]) as model:
+        assert chat(start(provider(model, "ollama")))["text"] == "Grüß Gott €"
+
+
+HALF = {"openai": openai_events("Good day")[:3], "ollama": ollama_events("Good day")[:1]}
+FAULTS = {
+    # name: (answer, what the detail says, requests)
+    "no model": (lambda kind: refuse(404, "model 'm' not found"), "HTTP status 404: model 'm' not found", 1),
+    "bad request": (lambda kind: refuse(400, "too long"), "HTTP status 400: too long", 1),
+    "unauthorized": (lambda kind: refuse(401, "no key"), "HTTP status 401: no key", 1),
+    "server error": (lambda kind: refuse(500, "out of memory"), "HTTP status 500: out of memory", 1),
+    "redirect": (lambda kind: refuse(302, "go", Location="http://127.0.0.1:1/"), "HTTP status 302", 1),
+    "loading": (lambda kind: refuse(503, "Loading model"), "HTTP status 503: Loading model", 3),
+    "too many": (lambda kind: refuse(429, "slow down"), "HTTP status 429: slow down", 3),
+    "retry after too long": (lambda kind: refuse(429, "slow down", Retry_After="3600"), "429", 1),
+    # A connection that was kept may have been closed meanwhile: curl sends once more on a new one.
+    "cut before the head": (lambda kind: cut(), "the connection broke", 2),
+    "cut in mid-stream": (lambda kind: cut(HALF[kind]), "the connection broke", 1),
+    "ends in mid-stream": (lambda kind: stream(HALF[kind]), "stopped in the middle", 1),
+    "cut by length": (lambda kind: say("half a", **{"finish" if kind == "openai" else "done_reason": "length"}),
+                      "max_tokens", 1),
+    "malformed JSON": (lambda kind: stream([b"data: {\"choices\": [\n\n"] if kind == "openai" else [b"{\"message\":\n"]),
+                       "not the JSON", 1),
+    "JSON that is no object": (lambda kind: stream([b"data: [1]\n\n"] if kind == "openai" else [b"[1]\n"]), "not the JSON", 1),
+    "wrong content type": (lambda kind: stream([b"<html>"], "text/html"), "text/html", 1),
+    "error in mid-stream": (lambda kind: stream([*HALF[kind], b"data: {\"error\": {\"message\": \"boom\"}}\n\n"]
+                                                if kind == "openai" else [*HALF[kind], b'{"error": "boom"}\n']), "boom", 1),
+    "100 MB": (lambda kind: flood(), "too large", 1),
+    "100 MB in one line": (lambda kind: stream(lambda request: (b"x" * 65536 for _ in range(1600))), "too large", 1),
+    "1 MB of refusal": (lambda kind: refuse(500, "x" * (1 << 20)), "HTTP status 500", 1),
+    "no UTF-8": (lambda kind: stream([b'data: {"choices":[{"delta":{"content":"\xff"}}]}\n\n'] if kind == "openai"
+                                     else [b'{"message":{"content":"\xff"}}\n']), "not the JSON", 1),
+}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults(shared_start, kind, name):
+    daemon, model = shared_start(kind)
+    answer, says, requests = FAULTS[name]
+    model.script(say("well"))
+    chat(daemon, f"{name}, to have a connection")
+    before = daemon.stats()
+    model.script(answer(kind))
+    error = chat_error(daemon, f"{name}, please")
+    assert error.code == "model_error" and error.error["retryable"] is True
+    assert f"local-{kind}: " in error.error["detail"] and says in error.error["detail"]
+    assert len(model.requests) == requests
+    assert says in state_of(daemon)["last_error"]
+    after = daemon.stats()
+    assert after["total_requests"] == before["total_requests"] + 1
+    assert after["cache_stats"]["llm"]["entries"] == before["cache_stats"]["llm"]["entries"]
+    # It serves on, and the failures in a row end.
+    model.script(say("well"))
+    assert chat(daemon, f"{name}, and now?", no_cache=True)["text"] == "well"
+    assert "last_error" not in state_of(daemon)
+
+
+@pytest.fixture(scope="module")
+def shared_start(request):
+    """One daemon and one server for each kind; the breaker never opens, as each test ends well."""
+    from daemon import Daemon
+    made = {}
+
+    def start(kind):
+        if kind not in made:
+            model = FakeModel().__enter__()
+            daemon = Daemon(config={"inference": {"providers": [provider(model, kind, first_token="5s")]}})
+            made[kind] = (daemon, model)
+            daemon.start()
+        return made[kind]
+
+    yield start
+    for daemon, model in made.values():
+        daemon.close()
+        model.__exit__()
+
+
+# ---- time
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_slow_first_token(start, kind):
+    with FakeModel([hang()]) as model:
+        daemon = start(provider(model, kind, first_token="200ms"))
+        error = chat_error(daemon)
+        assert error.code == "model_error" and "no token came within" in error.error["detail"]
+        assert model.requests[0].gone.wait(5) and len(model.requests) == 1
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_stall_in_mid_stream(start, kind):
+    with FakeModel([hang(HALF[kind])]) as model:
+        daemon = start(provider(model, kind, first_token="200ms"))
+        error = chat_error(daemon)
+        assert error.code == "model_error" and "did not end in time" in error.error["detail"]
+        assert model.requests[0].gone.wait(5)
+
+
+def test_comments_are_no_tokens(start):
+    async def pings(request, reply):
+        import asyncio
+        await reply.head()
+        while True:
+            await reply.chunk(b": ping\n\n")
+            await asyncio.sleep(0.02)
+    with FakeModel([pings]) as model:
+        error = chat_error(start(provider(model, first_token="300ms")))
+        assert "no token came within" in error.error["detail"]
+
+
+def test_timeout_of_the_provider(start):
+    async def drip(request, reply):
+        import asyncio
+        await reply.head()
+        for event in openai_events("x" * 4000)[:-3]:
+            await reply.chunk(event)
+            await asyncio.sleep(0.02)
+    with FakeModel([drip]) as model:
+        error = chat_error(start(provider(model, timeout="400ms")))
+        assert error.code == "model_error" and "did not end in time" in error.error["detail"]
+        assert model.requests[0].gone.wait(5)
+
+
+def test_the_clients_deadline_wins(start):
+    with FakeModel([hang()]) as model:
+        daemon = start(provider(model))
+        assert chat_error(daemon, timeout_ms=200).code == "timeout"
+        assert model.requests[0].gone.wait(5)
+        assert state_of(daemon)["state"] == "ready"
+
+
+def test_the_end_of_the_transfer_is_not_awaited_for_long(start):
+    async def no_end(request, reply):
+        import asyncio
+        await reply.head()
+        for event in openai_events("whole"):
+            await reply.chunk(event)
+        await asyncio.sleep(3600)
+    with FakeModel([no_end]) as model:
+        assert chat(start(provider(model, first_token="200ms")))["text"] == "whole"
+
+
+# ---- trying again, and the next one
+
+def test_retry_after_is_honoured(start):
+    with FakeModel([refuse(429, "later", Retry_After="1"), say("now")]) as model:
+        daemon = start(provider(model))
+        began = time.monotonic()
+        assert chat(daemon)["text"] == "now"
+        assert time.monotonic() - began >= 1 and len(model.requests) == 2
+
+
+def test_loading_and_then_there(start):
+    with FakeModel([refuse(503, "Loading model"), refuse(503, "Loading model"), say("now")]) as model:
+        assert chat(start(provider(model)))["text"] == "now"
+
+
+def test_refused_connection(start):
+    daemon = start(provider(None, url=f"http://127.0.0.1:{closed_port()}"))
+    error = chat_error(daemon)
+    assert error.code == "model_error" and "no connection" in error.error["detail"]
+    assert "no connection" in state_of(daemon)["last_error"]
+
+
+def test_the_next_one_answers(start):
+    with FakeModel([refuse(500)]) as broken, FakeModel([say("I can")]) as good:
+        first, second = provider(broken), {**provider(good), "name": "second"}
+        daemon = start(first, second)
+        reply = chat(daemon)
+        assert reply["text"] == "I can" and reply["provider"] == "second"
+        assert "500" in state_of(daemon)["last_error"] and state_of(daemon, 1)["state"] == "ready"
+
+
+def test_all_failed_names_each(start):
+    with FakeModel([refuse(500, "sick")]) as one, FakeModel([cut()]) as two:
+        daemon = start({**provider(one), "name": "one"}, {**provider(two), "name": "two"})
+        error = chat_error(daemon)
+        assert error.code == "model_error"
+        assert "one: HTTP status 500: sick; two: the connection broke" in error.error["detail"]
+
+
+def test_breaker(start):
+    with FakeModel([refuse(500, "sick")]) as model:
+        daemon = start(provider(model))
+        for number in range(5):
+            assert "500" in chat_error(daemon, f"question {number}").error["detail"]
+        assert state_of(daemon)["state"] == "down" and daemon.status()["state"] == "degraded"
+        error = chat_error(daemon, "the sixth")
+        assert "not asked after failures, the last: HTTP status 500: sick" in error.error["detail"]
+        assert 0 < error.error["retry_after_ms"] <= 1000 and len(model.requests) == 5
+        # It is tried again after a while, by one request, and found well.
+        model.script(say("well"))
+        daemon.advance(2)
+        assert chat(daemon, "the seventh")["text"] == "well"
+        assert state_of(daemon)["state"] == "ready" and "last_error" not in state_of(daemon)
+
+
+# ---- many at once
+
+def test_concurrency_is_held(start):
+    with FakeModel([late(0.05, say("ok"))]) as model:
+        daemon = start(provider(model, concurrency=4))
+        threads = [threading.Thread(target=chat, args=(daemon, f"question {number}")) for number in range(24)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(model.requests) == 24 and model.most_in_flight == 4
+
+
+def test_overloaded(start):
+    with FakeModel([hang()]) as model:
+        daemon = start(provider(model, concurrency=1, queue=1))
+        threads = [threading.Thread(target=chat_error, args=(daemon, f"question {number}"), kwargs={"timeout_ms": 2000})
+                   for number in range(2)]
+        for thread in threads:
+            thread.start()
+        process.wait_until(lambda: [one for one in daemon.stats()["workers"]
+                                    if one["role"] == "inference" and one["in_flight"] == 2])
+        error = chat_error(daemon, "one too many")
+        assert error.code == "overloaded" and error.error["retry_after_ms"] > 0
+        for thread in threads:
+            thread.join()
+
+
+def test_leaving_ends_the_call(start):
+    with FakeModel([hang()]) as model:
+        daemon = start(provider(model))
+        client = daemon.client()
+        client.send("ask", {"question": "hello", "route": "chat"})
+        process.wait_until(lambda: model.requests)
+        began = time.monotonic()
+        client.close()
+        assert model.requests[0].gone.wait(5)
+        assert time.monotonic() - began < 1
+        assert state_of(daemon)["state"] == "ready"
+
+
+# ---- TLS
+
+@pytest.fixture
+def certificate():
+    scratch = process.new_scratch("t")
+    done = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                           "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+                           "-keyout", scratch / "key.pem", "-out", scratch / "cert.pem"], capture_output=True)
+    assert done.returncode == 0, done.stderr
+    (scratch / "cert.pem").chmod(0o644)
+    yield scratch / "cert.pem", scratch / "key.pem"
+    process.remove_scratch(scratch)
+
+
+def test_tls(start, certificate):
+    with FakeModel([say("secure")], tls=certificate) as model:
+        daemon = start(provider(model, ca_file=str(certificate[0])))
+        assert chat(daemon)["text"] == "secure"
+
+
+def test_tls_that_nobody_vouches_for(start, certificate):
+    with FakeModel([say("evil")], tls=certificate) as model:
+        error = chat_error(start(provider(model)))
+        assert error.code == "model_error" and "certificate" in error.error["detail"]
+        assert model.requests == []
+
+
+def test_tls_against_a_plain_server(start):
+    with FakeModel([say("plain")]) as model:
+        error = chat_error(start(provider(model, url=model.url.replace("http", "https"),
+                                          connect_timeout="300ms")))
+        assert error.code == "model_error" and model.requests == []
+
+
+# ---- budgets
+
+def test_prompt_is_bounded(start):
+    with FakeModel([say("ok")]) as small, FakeModel([say("large")]) as large:
+        daemon = start(provider(small, max_prompt="1KiB"), {**provider(large), "name": "large"})
+        assert chat(daemon, "long " * 400)["provider"] == "large"
+        assert small.requests == []
+
+
+def test_proxy_of_the_environment_is_not_used(new_daemon):
+    with FakeModel([say("direct")]) as model:
+        daemon = new_daemon(databases=[], config={"inference": {"providers": [provider(model)]}},
+                            environment={"http_proxy": f"http://127.0.0.1:{closed_port()}", "ALL_PROXY": "http://127.0.0.1:1"})
+        assert chat(daemon)["text"] == "direct"
+
+
+# ---- the cache of completions
+
+def test_llm_cache(start):
+    with FakeModel([say("first"), say("second"), say("third")]) as model:
+        daemon = start(provider(model))
+        assert chat(daemon)["text"] == "first"
+        assert daemon.call("flush", {"type": "chat"}, control=True)["flushed"] >= 1
+        reply = chat(daemon)
+        assert (reply["text"], reply["cached"], reply["via"]) == ("first", True, "cache") and reply["age_ms"] >= 0
+        assert len(model.requests) == 1 and daemon.stats()["cache_stats"]["llm"]["hits"] == 1
+        assert chat(daemon, no_cache=True)["text"] == "second"
+        assert daemon.call("flush", {}, control=True)["flushed"] >= 1
+        assert chat(daemon)["text"] == "third"
+
+
+# ---- routes and SQL
+
+SQL = "SELECT count(*) AS n FROM orders"
+
+
+@pytest.fixture
+def with_shop(new_daemon, shop):
+    def start(*providers, **config):
+        daemon = new_daemon(databases=[shop], config={"inference": {"providers": list(providers)}, **config})
+        daemon.wait_serving()
+        return daemon
+    return start
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_sql_by_a_model(with_shop, kind):
+    with FakeModel([say(json.dumps({"sql": SQL}))]) as model:
+        daemon = with_shop(provider(model, kind, models={"sql": "coder"}))
+        reply = daemon.ask("how often did anyone buy anything", route="sql")
+        assert reply["sql"] == SQL and reply["provider"] == f"local-{kind}" and len(reply["rows"]) == 1
+        body = model.requests[0].body
+        assert body["model"] == "coder"
+        if kind == "ollama":
+            assert body["format"]["required"] == ["sql"] and body["options"]["temperature"] == 0
+        else:
+            assert body["response_format"]["json_schema"]["schema"]["required"] == ["sql"]
+            assert body["response_format"]["type"] == "json_schema" and body["temperature"] == 0
+        assert "orders(" in body["messages"][0]["content"]
+        # The fixed part is the same bytes for the next question: servers keep it.
+        daemon.ask("and what else was there", route="sql")
+        assert model.requests[1].messages[0] == model.requests[0].messages[0]
+
+
+def test_sql_in_a_fence(with_shop):
+    with FakeModel([say(f"Sure!\n```sql\n{SQL}\n```\nThat counts.")]) as model:
+        assert with_shop(provider(model)).ask("how many", route="sql")["sql"] == SQL
+
+
+def test_sql_that_is_none(with_shop):
+    with FakeModel([say("I would rather talk about the weather")]) as model:
+        daemon = with_shop(provider(model))
+        error = daemon.error("ask", {"question": "how many", "route": "sql"})
+        assert error.code == "model_error" and "\"sql\"" in error.error["detail"]
+        assert daemon.stats()["cache_stats"]["llm"]["entries"] == 0
+        assert state_of(daemon)["state"] == "ready"
+
+
+def test_model_declines(with_shop):
+    with FakeModel([say('{"sql": ""}')]) as model:
+        error = with_shop(provider(model)).error("ask", {"question": "the weather", "route": "sql"})
+        assert error.code == "unanswerable"
+
+
+def test_hard_questions_go_to_the_strong_model(with_shop):
+    with FakeModel([say(json.dumps({"sql": SQL}))]) as model:
+        daemon = with_shop(provider(model, models={"sql": "small", "hard": "strong"}))
+        daemon.ask("how many orders", route="sql")
+        daemon.ask("what is the average total of orders per customer and product, compared to the mean", route="sql")
+        assert [request.body["model"] for request in model.requests] == ["small", "strong"]
+
+
+HOSTILE = [
+    "DROP TABLE orders", "SELECT 1; DELETE FROM orders", "SELECT pg_sleep(100)",
+    "SELECT pg_read_file('/etc/passwd')", "SELECT * FROM pg_authid",
+    "WITH gone AS (DELETE FROM orders RETURNING *) SELECT * FROM gone", "COPY orders TO PROGRAM 'id'",
+    "SELECT set_config('role', 'postgres', false)", "SELECT 1 FROM orders FOR UPDATE", "SET ROLE postgres",
+]
+
+
+def test_hostile_sql_is_refused(with_shop):
+    with FakeModel([say(json.dumps({"sql": "SELECT 1"}))]) as model:
+        daemon = with_shop(provider(model))
+        for number, statement in enumerate(HOSTILE):
+            model.script(say(json.dumps({"sql": statement})))
+            error = daemon.error("ask", {"question": f"try number {number}", "route": "sql"})
+            assert error.code == "sql_rejected", statement
+        assert daemon.sql(SQL)["rows"][0][0] > 0
+
+
+def test_unsure_is_routed_by_the_model(with_shop):
+    def answer(request):
+        return '{"route": "chat"}' if "Decide" in request.messages[0]["content"] else "Fine, thanks"
+    with FakeModel([say(answer)]) as model:
+        daemon = with_shop(provider(model), routing={"min_confidence": 1})
+        reply = daemon.ask("things of late")
+        assert (reply["route"], reply["via"], reply["text"]) == ("chat", "model", "Fine, thanks")
+        assert daemon.stats()["model_routing"]["hits"] == 1
+        assert len(model.requests) == 2

@@ -1,0 +1,13 @@
+/*
+ * Completions that were of the shape asked for, kept under the exact prompt, model and parameters
+ * (entries of type llm, in the shared segment). What is read is checked like a new one.
+ */
+#pragma once
+
+#include "worker/provider.h"
+
+/* True: the call's answer and age are filled. */
+bool completion_cache_answer(
+    const struct provider *provider, struct provider_call *call, struct bytes key);
+void completion_cache_keep(const struct provider *provider, const struct provider_call *call,
+    struct bytes key, struct bytes completion, int64_t took_us);

@@ -1,0 +1,16 @@
+/*
+ * A provider that is a model server: turns (concurrency and queue), time, retries, the breaker,
+ * the cache of completions, and what status says. The callbacks of struct provider_type for
+ * every kind of server; model_wire.h has what they differ in.
+ */
+#pragma once
+
+#include "worker/model_wire.h"
+#include "worker/provider.h"
+
+void model_configure(
+    struct provider *provider, struct event_base *base, const struct model_wire *wire);
+void model_deinit(struct provider *provider);
+bool model_can(const struct provider *provider, enum provider_job job);
+void model_generate(struct provider *provider, struct provider_call *call);
+void model_cancel(struct provider *provider, struct provider_call *call);
