@@ -12,3 +12,8 @@ noinst_PROGRAMS += bench/eviction
 bench_eviction_SOURCES = bench/eviction.c
 bench_eviction_LDADD = $(SHM_LIBS) -lm
 EXTRA_DIST += bench/eviction_traces
+# How often schema linking finds the tables that a question needs, and how fast.
+noinst_PROGRAMS += bench/link_eval
+bench_link_eval_SOURCES = bench/link_eval.c
+bench_link_eval_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+bench_link_eval_LDADD = $(TEXT_LIBS) $(SNAPSHOT_LIBS) $(JANSSON_LIBS)

@@ -18,3 +18,7 @@ libtext_a_SOURCES = \
 	text/vocabulary.c text/vocabulary.h
 libtext_a_CFLAGS = $(AM_CFLAGS) $(UTF8PROC_CFLAGS) $(XXHASH_CFLAGS)
 TEXT_LIBS = libtext.a $(UTF8PROC_LIBS) $(STEMMER_LIBS) $(XXHASH_LIBS) -lm
+
+# schema linking: which tables a question is about
+libtext_a_SOURCES += text/linking.c text/linking.h text/linking_graph.c text/linking_graph.h \
+	text/related.c text/related.def text/related.h

@@ -358,3 +358,13 @@ const struct vocabulary_entry *vocabulary_find(
 	*ret_count = vocabulary->stems[index].count;
 	return vocabulary->entries + vocabulary->stems[index].first;
 }
+
+size_t vocabulary_stems(const struct vocabulary *vocabulary, const char ***ret_stems)
+{
+	const char **stems = must_alloc((vocabulary->stem_count + 1) * sizeof(*stems));
+
+	for (uint32_t i = 0; i < vocabulary->stem_count; i++)
+		stems[i] = stem_text(vocabulary, i);
+	*ret_stems = stems;
+	return vocabulary->stem_count;
+}

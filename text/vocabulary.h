@@ -39,3 +39,6 @@ const struct snapshot *vocabulary_snapshot(const struct vocabulary *vocabulary);
 /* All entries of one stem (text/tokens.h), strongest first; NULL and 0 where there is none. */
 const struct vocabulary_entry *vocabulary_find(
     const struct vocabulary *vocabulary, const char *stem, size_t *ret_count);
+
+/* All stems, in no order; the list is the caller's to free, the stems are the vocabulary's. */
+size_t vocabulary_stems(const struct vocabulary *vocabulary, const char ***ret_stems);

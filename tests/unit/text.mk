@@ -18,3 +18,7 @@ tests_unit_test_vocabulary_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_vocabulary_LDADD = $(text_test_libs)
 tests_unit_test_sql_shape_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_sql_shape_LDADD = $(text_test_libs)
+# schema linking
+check_PROGRAMS += tests/unit/test_linking
+tests_unit_test_linking_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_linking_LDADD = $(TEXT_LIBS) $(SNAPSHOT_LIBS) $(CMOCKA_LIBS)
