@@ -137,6 +137,7 @@ int tiny_put_of(
 	sealed.checksum = XXH3_64bits(&sealed.key, size - 8);
 	sealed_put.key = bytes_of(&key, sizeof(key));
 	sealed_put.value = bytes_of(&sealed, size);
+	sealed_put.generation = cache_generation(&tiny->cache, put->type, put->database);
 	return cache_put(&tiny->cache, &sealed_put);
 }
 
