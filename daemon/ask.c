@@ -311,6 +311,7 @@ static void submit_generate(struct request *request, const char *job, enum cache
 	params.question = request->question;
 	params.history = request->history;
 	params.max_age_ms = completion_age_ms(request, job);
+	params.client = client_number(request->client);
 	if (request->database) {
 		params.database = bytes_of_string(request->database->name);
 		if (request->database->snapshot)

@@ -19,6 +19,7 @@ struct client {
 	LIST_ENTRY(client) link;
 	struct client_set *set;
 	struct channel *channel;
+	int64_t number;
 	bool control;
 	LIST_HEAD(, pending) pending;
 	size_t pending_count;
@@ -36,6 +37,7 @@ struct client_set {
 	int spare_fd; /* given up for a moment to accept and refuse when descriptors are out */
 	LIST_HEAD(, client) clients;
 	size_t connected, in_flight;
+	int64_t last_number;
 	int64_t max_clients;
 	bool draining;
 	struct event *drain_check;
@@ -76,6 +78,11 @@ struct router *client_router(const struct client *client)
 bool client_is_control(const struct client *client)
 {
 	return client->control;
+}
+
+int64_t client_number(const struct client *client)
+{
+	return client->number;
 }
 
 static void count_clients(struct client_set *set)
@@ -251,6 +258,7 @@ static struct client *client_new(struct client_set *set, int fd, bool control)
 
 	client->set = set;
 	client->control = control;
+	client->number = ++set->last_number;
 	LIST_INIT(&client->pending);
 	client->channel = channel_new(set->router->child->base, fd, &options, &client_ops, client);
 	LIST_INSERT_HEAD(&set->clients, client, link);

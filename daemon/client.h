@@ -39,6 +39,8 @@ size_t clients_in_flight(const struct client_set *set);
 
 struct router *client_router(const struct client *client);
 bool client_is_control(const struct client *client);
+/* Its own as long as the router lives. */
+int64_t client_number(const struct client *client);
 
 /* The request will be answered later. */
 void client_pend(struct client *client, uint32_t msgid, struct pending *pending);

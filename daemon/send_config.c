@@ -110,9 +110,21 @@ static void pack_databases(
 	}
 }
 
-static void pack_provider(
-    const struct config_provider *provider, bool with_address, struct buffer *buffer)
+/* Of a limit that holds for all inference workers together; config_check.c sees to it that each
+ * gets one. The router, which gives every worker as much to do, has the whole. */
+static int64_t share(int64_t whole, const struct config_receiver *receiver, int64_t workers)
 {
+	int64_t part = whole / workers + (receiver->index < whole % workers);
+
+	if (receiver->role != ROLE_INFERENCE)
+		return whole;
+	return part > 0 ? part : 1;
+}
+
+static void pack_provider(const struct config_provider *provider,
+    const struct config_receiver *receiver, int64_t workers, struct buffer *buffer)
+{
+	bool with_address = receiver->role == ROLE_INFERENCE;
 	struct config_provider_params params;
 
 	message_init(&message_rows[MESSAGE_ID_CONFIG_PROVIDER], &params);
@@ -134,15 +146,17 @@ static void pack_provider(
 	params.keep_alive_ms = provider->keep_alive_ms;
 	params.max_tokens = provider->max_tokens;
 	params.max_prompt = provider->max_prompt;
-	params.concurrency = provider->concurrency;
-	params.queue = provider->queue;
+	params.concurrency = share(provider->concurrency, receiver, workers);
+	params.queue = share(provider->queue, receiver, workers);
 	message_pack_notification(buffer, MESSAGE_ID_CONFIG_PROVIDER, &params);
 }
 
-static void pack_providers(const struct config *config, enum role role, struct buffer *buffer)
+static void pack_providers(
+    const struct config *config, const struct config_receiver *receiver, struct buffer *buffer)
 {
 	for (size_t i = 0; i < config->providers.count; i++)
-		pack_provider(config->providers.items[i], role == ROLE_INFERENCE, buffer);
+		pack_provider(
+		    config->providers.items[i], receiver, config->inference_workers, buffer);
 }
 
 void send_config_pack(
@@ -155,6 +169,6 @@ void send_config_pack(
 		pack_routing(config, buffer);
 	pack_databases(config, receiver, buffer);
 	if (receiver->role == ROLE_ROUTER || receiver->role == ROLE_INFERENCE)
-		pack_providers(config, receiver->role, buffer);
+		pack_providers(config, receiver, buffer);
 	message_pack_notification(buffer, MESSAGE_ID_CONFIG_END, &end);
 }

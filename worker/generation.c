@@ -309,6 +309,7 @@ static struct generation *new_generation(
 	call->question = keep(&generation->strings, params->question);
 	call->history = keep(&generation->strings, params->history);
 	call->database = keep(&generation->strings, params->database);
+	call->client = params->client == FIELD_ABSENT ? 0 : params->client;
 	call->max_age_ms = params->max_age_ms == FIELD_ABSENT ? -1 : params->max_age_ms;
 	call->delta = params->stream && all->delta ? on_delta : NULL;
 	call->done = on_done;

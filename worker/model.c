@@ -1,16 +1,17 @@
 /*
  * One call goes through these states; model_call_free is its end from each of them:
  *
- *   WAITING (for its turn) ── SENT ─┬─ answered, failed
- *                              ▲    ▼
- *                              └─ PAUSED (before the next try)
+ *   WAITING (for its turn) ─┬─ SENT ─┬─ answered, failed
+ *                           │   ▲    ▼
+ *                           │   └─ PAUSED (before the next try)
+ *                           └─ PUT_OUT (too many wait)
  */
 #include "worker/model.h"
 
 #include <event2/event.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 #include <sys/random.h>
 
 #include "common/clock.h"
@@ -24,6 +25,7 @@
 #include "worker/model_answer.h"
 #include "worker/model_prompt.h"
 #include "worker/retry.h"
+#include "worker/turns.h"
 
 enum {
 	REFUSAL_BYTES_MAX = 8 * 1024, /* of the body of a status other than 200 */
@@ -31,7 +33,7 @@ enum {
 	SLOW_MS = 5000, /* who got nothing for so long has met a failure of the server's */
 };
 
-enum call_state { CALL_WAITING, CALL_SENT, CALL_PAUSED };
+enum call_state { CALL_WAITING, CALL_SENT, CALL_PAUSED, CALL_PUT_OUT };
 
 struct model {
 	struct provider *provider;
@@ -40,15 +42,14 @@ struct model {
 	struct http *http;
 	char *url, *socket_path; /* socket_path NULL: TCP */
 	struct breaker breaker;
-	TAILQ_HEAD(, model_call) queue;
-	size_t queued, in_flight;
+	struct turns turns;
 	int64_t context_tokens;
 	bool starting; /* start_next is at work further up the stack */
 	char last_failure[256]; /* of the server */
 };
 
 struct model_call {
-	TAILQ_ENTRY(model_call) link; /* while it waits */
+	struct turn turn; /* in model->turns while CALL_WAITING */
 	struct model *model;
 	struct provider_call *call;
 	enum call_state state;
@@ -130,12 +131,10 @@ static void model_call_free(struct model_call *call)
 	struct model *model = call->model;
 
 	drop_transfer(call);
-	if (call->state == CALL_WAITING) {
-		TAILQ_REMOVE(&model->queue, call, link);
-		model->queued--;
-	} else {
-		model->in_flight--;
-	}
+	if (call->state == CALL_WAITING)
+		turns_leave(&model->turns, &call->turn);
+	else if (call->state != CALL_PUT_OUT)
+		turns_end(&model->turns);
 	tell_breaker(call, BREAKER_ABANDONED);
 	event_free(call->timer);
 	model_answer_deinit(&call->answer);
@@ -160,7 +159,7 @@ static void fail(struct model_call *call, const struct error *error)
 {
 	struct provider *provider = call->model->provider;
 
-	if (error->code != ERROR_UNANSWERABLE) {
+	if (error->code == ERROR_MODEL_ERROR) {
 		snprintf(provider->last_error, sizeof(provider->last_error), "%s", error->message);
 		log_info("provider %s: %s", provider->settings->name, error->message);
 	}
@@ -377,6 +376,11 @@ static void send_request(struct model_call *call)
 
 /* ---- turns ---- */
 
+static struct model_call *of_turn(struct turn *turn)
+{
+	return (struct model_call *)(void *)((char *)turn - offsetof(struct model_call, turn));
+}
+
 /* 0, or why it is not asked now. */
 static int refuse_broken(const struct model *model, struct error *error)
 {
@@ -394,16 +398,14 @@ static int refuse_broken(const struct model *model, struct error *error)
 static void start_next(struct model *model)
 {
 	struct error error = ERROR_INIT;
-	struct model_call *call;
+	struct turn *turn;
 
 	if (model->starting)
 		return;
 	model->starting = true;
-	while ((call = TAILQ_FIRST(&model->queue)) &&
-	       model->in_flight < (size_t)model->provider->settings->concurrency) {
-		TAILQ_REMOVE(&model->queue, call, link);
-		model->queued--;
-		model->in_flight++;
+	while ((turn = turns_next(&model->turns))) {
+		struct model_call *call = of_turn(turn);
+
 		call->state = CALL_SENT;
 		evtimer_del(call->timer);
 		if (refuse_broken(model, &error) != 0)
@@ -452,19 +454,6 @@ static void on_timer(evutil_socket_t fd, short what, void *owner)
 	}
 }
 
-/* 0, or the error of a queue that is full. */
-static int refuse_full(const struct model *model, struct error *error)
-{
-	const struct child_provider *settings = model->provider->settings;
-
-	if (model->in_flight < (size_t)settings->concurrency ||
-	    model->queued < (size_t)settings->queue)
-		return 0;
-	error_set(error, ERROR_OVERLOADED, "%zu requests wait for it already", model->queued);
-	error->retry_after_ms = QUEUE_RETRY_AFTER_MS;
-	return (int)error->code;
-}
-
 static struct model_call *call_new(
     struct model *model, struct provider_call *waiting, const struct model_prompt *prompt)
 {
@@ -481,11 +470,25 @@ static struct model_call *call_new(
 		timeout_ms = waiting->timeout_ms;
 	call->deadline_ms = clock_now_ms() + timeout_ms;
 	call->state = CALL_WAITING;
-	TAILQ_INSERT_TAIL(&model->queue, call, link);
-	model->queued++;
 	set_timer(call, timeout_ms);
 	waiting->state = call;
 	return call;
+}
+
+/* Where too many wait, the one that would come last is told at once. */
+static void wait_for_turn(struct model_call *call)
+{
+	struct model *model = call->model;
+	struct turn *last = turns_wait(&model->turns, &call->turn, call->call->client);
+	struct error error = ERROR_INIT;
+
+	if (!last)
+		return;
+	of_turn(last)->state = CALL_PUT_OUT;
+	error_set(
+	    &error, ERROR_OVERLOADED, "%zu requests wait for it already", model->turns.waiting);
+	error.retry_after_ms = QUEUE_RETRY_AFTER_MS;
+	fail(of_turn(last), &error);
 }
 
 void model_generate(struct provider *provider, struct provider_call *call)
@@ -505,12 +508,12 @@ void model_generate(struct provider *provider, struct provider_call *call)
 		call->done(call, NULL);
 		return;
 	}
-	if (refuse_broken(model, &error) != 0 || refuse_full(model, &error) != 0) {
+	if (refuse_broken(model, &error) != 0) {
 		model_prompt_deinit(&prompt);
 		call->done(call, &error);
 		return;
 	}
-	call_new(model, call, &prompt);
+	wait_for_turn(call_new(model, call, &prompt));
 	start_next(model);
 }
 
@@ -564,7 +567,8 @@ void model_configure(
 	model->wire = wire;
 	model->base = base;
 	model->http = http_new(base);
-	TAILQ_INIT(&model->queue);
+	turns_init(&model->turns, (size_t)provider->settings->concurrency,
+	    (size_t)provider->settings->queue);
 	set_address(model, provider->settings->url);
 	provider->own = model;
 }

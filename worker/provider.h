@@ -26,6 +26,7 @@ struct provider_call {
 	struct bytes history; /* encoded; data NULL: none */
 	struct bytes database; /* whose schema it is */
 	const struct vocabulary *vocabulary; /* valid only during generate; NULL: no schema */
+	int64_t client; /* whose it is: clients take turns */
 	int64_t timeout_ms; /* what is left of the request's time */
 	int64_t max_age_ms; /* an older completion is not read from the cache; -1: any age */
 	/* More of the answer to a chat job, as it comes. NULL: nobody wants it. */

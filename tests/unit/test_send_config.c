@@ -159,9 +159,35 @@ static void values_arrive(void **state)
 	child_config_free(read);
 }
 
+/* What the workers of a pool are given is the whole limit, and each of them gets some. */
+static void limits_are_shared(void **state)
+{
+	CLEAN(config)
+	struct config *config = config_must_read(
+	    "inference: {workers: 3, providers: [{name: m, type: ollama, url: 'http://h', "
+	    "model: x, concurrency: 7, queue: 2}]}\n");
+	static const int64_t concurrency[] = {3, 2, 2}, queue[] = {1, 1, 1};
+
+	(void)state;
+	assert_non_null(config);
+	for (unsigned i = 0; i < 3; i++) {
+		struct config_receiver receiver = {
+		    .role = ROLE_INFERENCE, .index = i, .started_ms = 1, .supervisor_pid = 1};
+		CLEAN(buffer) struct buffer buffer = BUFFER_INIT;
+		struct child_config *read;
+
+		send_config_pack(config, &receiver, &buffer);
+		read = read_back(bytes_of_buffer(&buffer));
+		assert_int_equal(read->providers[0].concurrency, concurrency[i]);
+		assert_int_equal(read->providers[0].queue, queue[i]);
+		child_config_free(read);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(limits_are_shared),
 	    cmocka_unit_test(every_role_reads_its_part),
 	    cmocka_unit_test(secrets_go_only_where_they_are_needed),
 	    cmocka_unit_test(values_arrive),

@@ -1,0 +1,69 @@
+#include "worker/turns.h"
+
+void turns_init(struct turns *turns, size_t limit, size_t queue_limit)
+{
+	*turns = (struct turns){.limit = limit, .queue_limit = queue_limit};
+	TAILQ_INIT(&turns->queue);
+}
+
+/* Behind its client's own, and not before those that have begun. */
+static uint64_t round_for(const struct turns *turns, int64_t client)
+{
+	const struct turn *turn;
+
+	TAILQ_FOREACH_REVERSE(turn, &turns->queue, turn_list, link)
+	if (turn->client == client)
+		return turn->round + 1;
+	return turns->round;
+}
+
+static void insert(struct turns *turns, struct turn *turn)
+{
+	struct turn *before = TAILQ_LAST(&turns->queue, turn_list);
+
+	while (before && before->round > turn->round)
+		before = TAILQ_PREV(before, turn_list, link);
+	if (before)
+		TAILQ_INSERT_AFTER(&turns->queue, before, turn, link);
+	else
+		TAILQ_INSERT_HEAD(&turns->queue, turn, link);
+	turns->waiting++;
+}
+
+struct turn *turns_wait(struct turns *turns, struct turn *turn, int64_t client)
+{
+	size_t free = turns->limit > turns->under_way ? turns->limit - turns->under_way : 0;
+	struct turn *last;
+
+	turn->client = client;
+	turn->round = round_for(turns, client);
+	insert(turns, turn);
+	if (turns->waiting <= turns->queue_limit + free)
+		return NULL;
+	last = TAILQ_LAST(&turns->queue, turn_list);
+	turns_leave(turns, last);
+	return last;
+}
+
+struct turn *turns_next(struct turns *turns)
+{
+	struct turn *turn = TAILQ_FIRST(&turns->queue);
+
+	if (!turn || turns->under_way >= turns->limit)
+		return NULL;
+	turns_leave(turns, turn);
+	turns->under_way++;
+	turns->round = turn->round;
+	return turn;
+}
+
+void turns_leave(struct turns *turns, struct turn *turn)
+{
+	TAILQ_REMOVE(&turns->queue, turn, link);
+	turns->waiting--;
+}
+
+void turns_end(struct turns *turns)
+{
+	turns->under_way--;
+}

@@ -1,0 +1,34 @@
+/*
+ * Whose call of a model server is next: a number of them may be under way, the others wait, and
+ * clients take turns, so that one with many calls does not keep another from its first
+ * (start-time fair queueing). When too many wait, the one that would come last has to go. Pure.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+/* Embedded in what waits. */
+struct turn {
+	TAILQ_ENTRY(turn) link;
+	int64_t client;
+	uint64_t round; /* earlier rounds first */
+};
+
+struct turns {
+	TAILQ_HEAD(turn_list, turn) queue;
+	size_t waiting, under_way;
+	size_t limit, queue_limit; /* of those under way, and of those that wait for it */
+	uint64_t round; /* of the last one that began */
+};
+
+void turns_init(struct turns *turns, size_t limit, size_t queue_limit);
+/* Waits. NULL, or the one that has to go and waits no longer: perhaps this one. */
+struct turn *turns_wait(struct turns *turns, struct turn *turn, int64_t client);
+/* The next one is under way; NULL: none may. */
+struct turn *turns_next(struct turns *turns);
+/* One that waits leaves. */
+void turns_leave(struct turns *turns, struct turn *turn);
+/* One that was under way has ended. */
+void turns_end(struct turns *turns);
