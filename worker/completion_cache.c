@@ -27,11 +27,20 @@ bool completion_cache_answer(
 	return true;
 }
 
+uint32_t completion_cache_generation(
+    const struct provider *provider, const struct provider_call *call)
+{
+	if (!provider->cache)
+		return 0;
+	return cache_generation(provider->cache, CACHE_LLM, cache_index(provider, call));
+}
+
 void completion_cache_keep(const struct provider *provider, const struct provider_call *call,
-    struct bytes key, struct bytes completion, int64_t took_us)
+    uint32_t generation, struct bytes key, struct bytes completion, int64_t took_us)
 {
 	struct cache_put put = {
 	    .type = CACHE_LLM,
+	    .generation = generation,
 	    .key = key,
 	    .value = completion,
 	    .ttl_ms = provider->ttl_llm_ms,

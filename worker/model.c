@@ -58,6 +58,7 @@ struct model_call {
 	struct http_transfer *transfer; /* NULL: none */
 	struct event *timer;
 	int64_t deadline_ms, sent_us, first_token_us;
+	uint32_t generation; /* of the cache, when it began */
 	unsigned attempts;
 	long status;
 	int64_t retry_after_ms;
@@ -246,7 +247,7 @@ static void take_answer(struct model_call *call)
 	    &call->call->answer, &error);
 	if (result == 0 || result == ERROR_UNANSWERABLE) {
 		show_success(call);
-		completion_cache_keep(call->model->provider, call->call,
+		completion_cache_keep(call->model->provider, call->call, call->generation,
 		    bytes_of_buffer(&call->prompt.key), bytes_of_buffer(&call->answer.completion),
 		    clock_now_us() - call->sent_us);
 	}
@@ -463,6 +464,7 @@ static struct model_call *call_new(
 	call->model = model;
 	call->call = waiting;
 	call->prompt = *prompt;
+	call->generation = completion_cache_generation(model->provider, waiting);
 	call->timer = evtimer_new(model->base, on_timer, call);
 	if (!call->timer)
 		abort();

@@ -370,6 +370,33 @@ def test_concurrency_is_held(start):
         assert len(model.requests) == 24 and model.most_in_flight == 4
 
 
+def test_concurrency_is_held_by_two_workers(start):
+    with FakeModel([late(0.05, say("ok"))]) as model:
+        daemon = start(provider(model, concurrency=3))
+        daemon.configure({"inference": {"workers": 2, "providers": [provider(model, concurrency=3)]}})
+        daemon.call("reload", control=True)
+        process.wait_until(lambda: len(daemon.pids("inference")) == 2 and daemon.status()["state"] == "ready")
+        threads = [threading.Thread(target=chat, args=(daemon, f"question {number}")) for number in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(model.requests) == 20 and model.most_in_flight == 3
+
+
+def test_clients_take_turns(start):
+    with FakeModel([late(0.02, say("ok"))]) as model:
+        daemon = start(provider(model, concurrency=1, queue=16))
+        many, one = daemon.client(), daemon.client()
+        many_sent = [many.send("ask", {"question": f"many {number}", "route": "chat"}) for number in range(16)]
+        process.wait_until(lambda: model.requests)
+        one.ask("one", route="chat")
+        served = [request.messages[-1]["content"] for request in model.requests]
+        assert served.index("one") <= 3
+        for msgid in many_sent:
+            many.wait(msgid)
+
+
 def test_overloaded(start):
     with FakeModel([hang()]) as model:
         daemon = start(provider(model, concurrency=1, queue=1))
@@ -461,6 +488,10 @@ def test_llm_cache(start):
         assert chat(daemon, no_cache=True)["text"] == "second"
         assert daemon.call("flush", {}, control=True)["flushed"] >= 1
         assert chat(daemon)["text"] == "third"
+        # What was asked for after a flush is kept.
+        daemon.call("flush", {"type": "chat"}, control=True)
+        reply = chat(daemon)
+        assert (reply["text"], reply["cached"]) == ("third", True) and len(model.requests) == 3
 
 
 # ---- routes and SQL
