@@ -17,3 +17,13 @@ noinst_PROGRAMS += bench/link_eval
 bench_link_eval_SOURCES = bench/link_eval.c
 bench_link_eval_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 bench_link_eval_LDADD = $(TEXT_LIBS) $(SNAPSHOT_LIBS) $(JANSSON_LIBS)
+
+# What the inference worker adds to a call: gateway drives it, the stub answers, curl is the floor.
+noinst_PROGRAMS += bench/curl_floor bench/model_stub
+bench_curl_floor_SOURCES = bench/curl_floor.c
+bench_curl_floor_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS)
+bench_curl_floor_LDADD = $(COMMON_LIBS) $(CURL_LIBS)
+bench_model_stub_SOURCES = bench/model_stub.c
+bench_model_stub_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+bench_model_stub_LDADD = $(COMMON_LIBS)
+EXTRA_DIST += bench/gateway
