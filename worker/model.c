@@ -150,9 +150,12 @@ static void finish(struct model_call *call, const struct error *error)
 {
 	struct provider_call *waiting = call->call;
 	struct model *model = call->model;
+	struct error kept = ERROR_INIT; /* the error may be the call's own */
 
+	if (error)
+		kept = *error;
 	model_call_free(call);
-	waiting->done(waiting, error);
+	waiting->done(waiting, error ? &kept : NULL);
 	start_next(model);
 }
 
