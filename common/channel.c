@@ -258,6 +258,16 @@ static void flush(struct channel *channel)
 		end_soon(channel, CHANNEL_CLOSED);
 }
 
+static void write_waiting(struct channel *channel)
+{
+	flush(channel);
+	if (channel->ended || channel->broken || !TAILQ_EMPTY(&channel->out) ||
+	    !channel->ops->drained)
+		return;
+	channel->ops->drained(channel, channel->owner);
+	flush(channel);
+}
+
 static void on_writable(evutil_socket_t fd, short what, void *argument)
 {
 	struct channel *channel = argument;
@@ -269,7 +279,7 @@ static void on_writable(evutil_socket_t fd, short what, void *argument)
 	else if (what & EV_TIMEOUT)
 		channel_end(channel, CHANNEL_STALLED);
 	else
-		flush(channel);
+		write_waiting(channel);
 	channel->busy--;
 	if (channel->freed && channel->busy == 0)
 		destroy(channel);

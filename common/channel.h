@@ -35,6 +35,8 @@ struct channel_ops {
 	void (*ended)(struct channel *channel, void *owner, enum channel_end why);
 	/* Whether the peer waits for something, so that its silence is no idleness. May be NULL. */
 	bool (*is_busy)(void *owner);
+	/* All that waited to be written has been. May be NULL. */
+	void (*drained)(struct channel *channel, void *owner);
 };
 
 struct channel_options {

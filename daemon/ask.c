@@ -171,6 +171,7 @@ static void executed(struct request *request, const struct job_outcome *outcome)
 	store_statement(request);
 	reply = data_reply(request, result.pairs);
 	reply.not_cached = not_cached;
+	reply.streamed = request->sequence > 0;
 	request_answer(request, &reply);
 }
 
@@ -198,6 +199,7 @@ static void execute(struct request *request)
 	    .key = key,
 	    .limit = request->limit,
 	    .timeout_ms = 1, /* the pool says how much is left */
+	    .stream = request->stream,
 	};
 	struct error error;
 
@@ -210,8 +212,8 @@ static void execute(struct request *request)
 	}
 	params.schema_version = bytes_of_string(database->snapshot->version);
 	request = request_keep(request);
-	request_submit(request, database->pool, flight_key(request, key), MESSAGE_ID_EXECUTE,
-	    &params, executed);
+	(request->stream ? request_submit_parts : request_submit)(request, database->pool,
+	    flight_key(request, key), MESSAGE_ID_EXECUTE, &params, executed);
 }
 
 /* The SQL is known. */

@@ -144,6 +144,11 @@ void client_answer(struct client *client, struct buffer *message)
 	channel_send_buffer(client->channel, message);
 }
 
+bool client_is_behind(const struct client *client)
+{
+	return channel_output_size(client->channel) > 0;
+}
+
 void client_answer_error(struct client *client, uint32_t msgid, const struct error *error)
 {
 	struct buffer message = BUFFER_INIT;
@@ -242,8 +247,19 @@ static bool is_busy(void *owner)
 	return client->pending_count > 0;
 }
 
+static void on_drained(struct channel *channel, void *owner)
+{
+	struct client *client = owner;
+	struct pending *pending;
+
+	(void)channel;
+	LIST_FOREACH(pending, &client->pending, link)
+	if (pending->drained)
+		pending->drained(pending);
+}
+
 static const struct channel_ops client_ops = {
-    .message = on_message, .ended = on_ended, .is_busy = is_busy};
+    .message = on_message, .ended = on_ended, .is_busy = is_busy, .drained = on_drained};
 
 static struct client *client_new(struct client_set *set, int fd, bool control)
 {

@@ -23,6 +23,8 @@ struct pending {
 	uint32_t msgid;
 	/* Its client has gone or has cancelled it: let go of everything and free it. */
 	void (*abandon)(struct pending *pending);
+	/* The client has taken all that was sent to it. NULL: of no concern. */
+	void (*drained)(struct pending *pending);
 };
 
 struct client_set *clients_new(struct router *router);
@@ -47,6 +49,8 @@ void client_pend(struct client *client, uint32_t msgid, struct pending *pending)
 /* The request is no longer pending; pending->client stays for the answer that follows. */
 void client_unpend(struct pending *pending);
 
-/* Sends one answer; the buffer's memory is taken. */
+/* Sends one answer, or a part of one; the buffer's memory is taken. */
 void client_answer(struct client *client, struct buffer *message);
+/* Whether the client has not taken all yet: `drained` will say when. */
+bool client_is_behind(const struct client *client);
 void client_answer_error(struct client *client, uint32_t msgid, const struct error *error);

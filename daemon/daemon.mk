@@ -11,6 +11,7 @@ optimax_router_SOURCES = \
 	daemon/keys.c daemon/keys.h \
 	daemon/methods.c daemon/methods.h \
 	daemon/pool.c daemon/pool.h \
+	daemon/refused_keys.c daemon/refused_keys.h \
 	daemon/reply.c daemon/reply.h \
 	daemon/request.c daemon/request.h \
 	daemon/router.c daemon/router.h \

@@ -5,12 +5,11 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "daemon/refused_keys.h"
 #include "shm/metrics.h"
 
 enum {
 	ATTEMPTS_MAX = 2,
-	REFUSED_KEYS = 64,
-	REFUSE_MS = 30 * 1000,
 	RETRY_AFTER_MS = 100,
 	BUCKETS = 1024, /* of the table of flights */
 };
@@ -29,8 +28,12 @@ struct job {
 	void *params;
 	uint32_t msgid;
 	unsigned attempts;
+	int64_t sent_deadline_ms; /* what it was sent with */
 	const struct pool_worker *avoided; /* it died of this job, or with it; NULL: none */
 	LIST_HEAD(, waiter) waiters;
+	bool shared; /* in the table of flights: others may join */
+	bool partly_sent; /* a part of the answer has gone out */
+	bool held; /* its worker's channel is paused for it */
 };
 
 TAILQ_HEAD(job_list, job);
@@ -41,12 +44,7 @@ struct pool_worker {
 	struct channel *channel; /* NULL: dead */
 	struct job_list jobs;
 	size_t job_count;
-};
-
-/* A key that ended two workers. */
-struct refused_key {
-	uint64_t hash;
-	int64_t until_ms;
+	int held_jobs; /* its channel is paused while there are any */
 };
 
 struct pool {
@@ -56,8 +54,7 @@ struct pool {
 	struct job_list queue;
 	size_t queued, queue_limit;
 	LIST_HEAD(, job) flights[BUCKETS];
-	struct refused_key refused[REFUSED_KEYS];
-	unsigned refused_next;
+	struct refused_keys refused;
 	uint32_t last_msgid;
 	bool closing;
 };
@@ -91,7 +88,7 @@ void pool_set_queue_limit(struct pool *pool, size_t limit)
 /* ---- jobs ---- */
 
 static struct job *job_new(
-    struct pool *pool, struct bytes key, enum message_id id, const void *params)
+    struct pool *pool, struct bytes key, bool shared, enum message_id id, const void *params)
 {
 	const struct message_row *row = &message_rows[id];
 	struct job *job = must_zalloc(sizeof(*job));
@@ -99,6 +96,7 @@ static struct job *job_new(
 
 	job->pool = pool;
 	job->id = id;
+	job->shared = shared;
 	LIST_INIT(&job->waiters);
 	buffer_append_bytes(&job->key, key);
 	message_pack(row, params, &job->encoded);
@@ -107,7 +105,7 @@ static struct job *job_new(
 		log_error("%s is packed against its own table: %s", row->method, error.message);
 		abort();
 	}
-	if (key.size > 0)
+	if (shared)
 		LIST_INSERT_HEAD(&pool->flights[hash_of(key) % BUCKETS], job, same_hash);
 	return job;
 }
@@ -115,8 +113,9 @@ static struct job *job_new(
 /* Nobody can join it any more. */
 static void flight_close(struct job *job)
 {
-	if (job->key.size > 0)
+	if (job->shared)
 		LIST_REMOVE(job, same_hash);
+	job->shared = false;
 	buffer_reset(&job->key);
 }
 
@@ -141,9 +140,24 @@ static struct job *find_flight(struct pool *pool, struct bytes key)
 	return NULL;
 }
 
+static void job_hold(struct job *job, bool hold)
+{
+	if (job->held == hold || job->state != JOB_SENT)
+		return;
+	job->held = hold;
+	job->worker->held_jobs += hold ? 1 : -1;
+	if (!job->worker->channel)
+		return;
+	if (job->worker->held_jobs > 0)
+		channel_pause(job->worker->channel);
+	else
+		channel_resume(job->worker->channel);
+}
+
 /* Out of the queue or its worker's list. */
 static void job_unlink(struct job *job)
 {
+	job_hold(job, false);
 	if (job->state == JOB_QUEUED) {
 		TAILQ_REMOVE(&job->pool->queue, job, link);
 		job->pool->queued--;
@@ -196,7 +210,10 @@ static int64_t latest_deadline(const struct job *job)
 /* A flight lives as long as its most patient waiter. */
 static void set_timeout(struct job *job)
 {
-	int64_t left_ms = latest_deadline(job) - clock_now_ms();
+	int64_t left_ms;
+
+	job->sent_deadline_ms = latest_deadline(job);
+	left_ms = job->sent_deadline_ms - clock_now_ms();
 
 	if (left_ms < 1)
 		left_ms = 1;
@@ -271,35 +288,14 @@ static void dispatch(struct pool *pool)
 	}
 }
 
-/* ---- refused keys ---- */
-
-static void refuse_key(struct pool *pool, struct bytes key)
-{
-	struct refused_key *slot = &pool->refused[pool->refused_next++ % REFUSED_KEYS];
-
-	if (key.size > 0)
-		*slot = (struct refused_key){hash_of(key), clock_now_ms() + REFUSE_MS};
-}
-
-static bool key_is_refused(const struct pool *pool, struct bytes key)
-{
-	uint64_t hash = hash_of(key);
-	int64_t now_ms = clock_now_ms();
-
-	for (unsigned i = 0; i < REFUSED_KEYS; i++)
-		if (pool->refused[i].hash == hash && pool->refused[i].until_ms > now_ms)
-			return key.size > 0;
-	return false;
-}
+/* ---- workers ---- */
 
 static int crashed_error(const struct pool *pool, struct error *error)
 {
 	return error_set(error, ERROR_WORKER_CRASHED,
 	    "this request ended two %s workers; it is refused for %d s", pool->options.name,
-	    REFUSE_MS / 1000);
+	    REFUSED_KEY_MS / 1000);
 }
-
-/* ---- workers ---- */
 
 static struct job *find_sent(struct pool_worker *worker, uint32_t msgid)
 {
@@ -311,11 +307,15 @@ static struct job *find_sent(struct pool_worker *worker, uint32_t msgid)
 	return NULL;
 }
 
-/* A late joiner may have more time than the job was sent with: then it runs again for it. */
+/* A late joiner may have more time than the job was sent with: then it runs again for it. A
+ * timeout that came before that time was over is the worker's own limit, and would come again. */
 static bool should_run_again(const struct job *job, const struct error *error)
 {
+	const int64_t slack_ms = 10;
+
 	return error && error->code == ERROR_TIMEOUT && job->attempts < ATTEMPTS_MAX &&
-	       latest_deadline(job) > clock_now_ms() + 10;
+	       !job->partly_sent && clock_now_ms() + slack_ms >= job->sent_deadline_ms &&
+	       latest_deadline(job) > job->sent_deadline_ms + slack_ms;
 }
 
 static void take_response(struct pool_worker *worker, const struct rpc_message *message)
@@ -340,6 +340,28 @@ static void take_response(struct pool_worker *worker, const struct rpc_message *
 	dispatch(pool);
 }
 
+static void take_delta(struct pool_worker *worker, const struct rpc_message *message)
+{
+	struct delta_params params;
+	struct waiter *waiter;
+	struct error error;
+	struct bytes map;
+	struct job *job;
+
+	if (rpc_params_map(message->params, &map, &error) != 0 ||
+	    message_unpack(&message_rows[MESSAGE_ID_DELTA], map, &params, &error) != 0) {
+		log_error("a %s worker sent a part of an answer that can't be read: %s",
+		    worker->pool->options.name, error.message);
+		return;
+	}
+	job = find_sent(worker, (uint32_t)params.msgid);
+	waiter = job ? LIST_FIRST(&job->waiters) : NULL;
+	if (!waiter || !waiter->delta)
+		return;
+	job->partly_sent = true;
+	waiter->delta(waiter, params.pairs);
+}
+
 static void on_message(struct channel *channel, void *owner, struct rpc_message *message)
 {
 	struct pool_worker *worker = owner;
@@ -347,8 +369,29 @@ static void on_message(struct channel *channel, void *owner, struct rpc_message 
 	(void)channel;
 	if (message->type == RPC_RESPONSE && message->has_msgid)
 		take_response(worker, message);
+	else if (message->type == RPC_NOTIFICATION &&
+	         bytes_equal_string(message->method, message_rows[MESSAGE_ID_DELTA].method))
+		take_delta(worker, message);
 	else if (message->type == RPC_NOTIFICATION)
 		worker->pool->options.notified(worker->pool->options.owner, message);
+}
+
+/* Whether the job runs once more; the error says why not. */
+static bool try_again(struct job *job, struct error *ret_error)
+{
+	if (job->partly_sent) {
+		error_set(ret_error, ERROR_WORKER_CRASHED,
+		    "the %s worker died after a part of the answer had been sent; ask again",
+		    job->pool->options.name);
+		ret_error->retryable = true;
+		return false;
+	}
+	if (!LIST_EMPTY(&job->waiters) && ++job->attempts < ATTEMPTS_MAX)
+		return true;
+	crashed_error(job->pool, ret_error);
+	if (job->key.size > 0)
+		refused_keys_add(&job->pool->refused, hash_of(bytes_of_buffer(&job->key)));
+	return false;
 }
 
 /* Jobs of a dead worker go to the head of the queue, or end if they were tried enough. */
@@ -360,15 +403,13 @@ static void give_back_jobs(struct pool_worker *worker)
 
 	while ((job = TAILQ_LAST(&worker->jobs, job_list))) {
 		job_unlink(job);
-		if (!LIST_EMPTY(&job->waiters) && ++job->attempts < ATTEMPTS_MAX) {
-			metrics_add(pool->options.metrics, METRIC_RETRIES, 1);
-			job->avoided = worker;
-			job_enqueue(job, true);
+		if (!try_again(job, &error)) {
+			job_finish(job, &error, BYTES_NONE);
 			continue;
 		}
-		crashed_error(pool, &error);
-		refuse_key(pool, bytes_of_buffer(&job->key));
-		job_finish(job, &error, BYTES_NONE);
+		metrics_add(pool->options.metrics, METRIC_RETRIES, 1);
+		job->avoided = worker;
+		job_enqueue(job, true);
 	}
 }
 
@@ -443,12 +484,14 @@ static int join(struct job *job, struct waiter *waiter)
 int pool_submit(struct pool *pool, struct bytes key, enum message_id id, const void *params,
     struct waiter *waiter, int64_t deadline_ms, struct error *ret_error)
 {
-	struct job *job = find_flight(pool, key);
+	/* Who gets parts would have to be sent those that went by before it joined. */
+	bool shared = key.size > 0 && !waiter->delta;
+	struct job *job = shared ? find_flight(pool, key) : NULL;
 
 	waiter->deadline_ms = deadline_ms;
 	if (job)
 		return join(job, waiter);
-	if (key_is_refused(pool, key))
+	if (key.size > 0 && refused_keys_has(&pool->refused, hash_of(key)))
 		return crashed_error(pool, ret_error);
 	if (pool->queued >= pool->queue_limit && !free_worker(pool, NULL)) {
 		metrics_add(pool->options.metrics, METRIC_OVERLOADS, 1);
@@ -458,7 +501,7 @@ int pool_submit(struct pool *pool, struct bytes key, enum message_id id, const v
 		ret_error->retry_after_ms = RETRY_AFTER_MS;
 		return (int)ret_error->code;
 	}
-	job = job_new(pool, key, id, params);
+	job = job_new(pool, key, shared, id, params);
 	waiter->joined = false;
 	waiter->job = job;
 	LIST_INSERT_HEAD(&job->waiters, waiter, link);
@@ -485,8 +528,21 @@ void pool_leave(struct waiter *waiter)
 	}
 	/* Its worker is busy until it has answered; only then can it get another job. */
 	flight_close(job);
+	job_hold(job, false);
 	message_pack_cancel(&message, job->msgid);
 	channel_send(job->worker->channel, bytes_of_buffer(&message));
+}
+
+void pool_hold(struct waiter *waiter)
+{
+	if (waiter->job)
+		job_hold(waiter->job, true);
+}
+
+void pool_go_on(struct waiter *waiter)
+{
+	if (waiter->job)
+		job_hold(waiter->job, false);
 }
 
 size_t pool_in_flight(const struct pool *pool, unsigned index)

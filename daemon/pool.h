@@ -33,6 +33,10 @@ struct waiter {
 	bool joined;
 	int64_t deadline_ms;
 	void (*done)(struct waiter *waiter, const struct job_outcome *outcome);
+	/* A part of the answer: an encoded map, valid during the call, which must not end the wait.
+	 * NULL: the job sends none. Who wants parts has a flight alone, and once a part has come
+	 * the job is not tried again. */
+	void (*delta)(struct waiter *waiter, struct bytes pairs);
 };
 
 struct pool_options {
@@ -62,6 +66,11 @@ int pool_submit(struct pool *pool, struct bytes key, enum message_id id, const v
     struct waiter *waiter, int64_t deadline_ms, struct error *ret_error);
 /* Waits no longer; the job is cancelled if nobody else waits. Nothing where it does not wait. */
 void pool_leave(struct waiter *waiter);
+
+/* Takes nothing more from the waiter's worker until pool_go_on: for parts that come faster than
+ * they can be passed on. Other jobs of that worker are held up too. */
+void pool_hold(struct waiter *waiter);
+void pool_go_on(struct waiter *waiter);
 
 /* Jobs in flight on one worker, for stats. */
 size_t pool_in_flight(const struct pool *pool, unsigned index);

@@ -3,6 +3,7 @@
 #include "common/message.h"
 #include "common/msgpack_scan.h"
 #include "common/pack.h"
+#include "common/rpc.h"
 
 static const char *const time_names[TIME_COUNT] = {
     [TIME_TOTAL] = "total",
@@ -134,15 +135,27 @@ static struct result_parts split_result(struct bytes map)
 	return parts;
 }
 
-static void pack_delta(
-    struct buffer *message, uint32_t msgid, int sequence, const char *key, struct bytes value)
+static void pack_delta_head(struct buffer *message, uint32_t msgid, int64_t sequence)
 {
 	pack_array(message, 3);
-	pack_int(message, 2);
-	pack_string(message, "delta");
+	pack_int(message, RPC_NOTIFICATION);
+	pack_string(message, message_rows[MESSAGE_ID_DELTA].method);
 	pack_array(message, 3);
 	pack_int(message, msgid);
 	pack_int(message, sequence);
+}
+
+void reply_pack_delta(
+    struct buffer *message, uint32_t msgid, int64_t sequence, struct bytes encoded_map)
+{
+	pack_delta_head(message, msgid, sequence);
+	buffer_append_bytes(message, encoded_map);
+}
+
+static void pack_delta(
+    struct buffer *message, uint32_t msgid, int sequence, const char *key, struct bytes value)
+{
+	pack_delta_head(message, msgid, sequence);
 	pack_map(message, 1);
 	pack_string(message, key);
 	buffer_append_bytes(message, value);
@@ -187,11 +200,11 @@ void reply_pack(const struct reply *reply, struct buffer *message)
 {
 	struct pack_counted_map map;
 
-	if (reply->stream && reply->pairs.data) {
+	if (reply->stream && !reply->streamed && reply->pairs.data) {
 		pack_streamed(reply, message);
 		return;
 	}
-	if (reply->stream)
+	if (reply->stream && !reply->streamed)
 		pack_text_delta(message, reply);
 	message_pack_response_head(message, reply->msgid);
 	map = pack_map_begin(message);

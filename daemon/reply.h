@@ -36,13 +36,18 @@ struct reply {
 	bool explain;
 	const char *not_cached; /* why not stored; NULL: it was, or it came from the cache */
 	const struct classification *classification; /* with explain; NULL: none was made */
-	bool stream; /* rows travel in delta notifications before the response */
+	bool stream; /* columns and rows, or text, travel in deltas before the response */
+	bool streamed; /* they have gone out already; `pairs` has no rows */
 };
 
 #define REPLY_INIT ((struct reply){.confidence = (double)NAN, .time_us = {-1, -1, -1, -1, -1, -1}})
 
 /* Appends the response, and for stream the notifications before it. */
 void reply_pack(const struct reply *reply, struct buffer *message);
+
+/* Appends one delta notification with an encoded map. */
+void reply_pack_delta(
+    struct buffer *message, uint32_t msgid, int64_t sequence, struct bytes encoded_map);
 
 /* Appends a list of reasons, also for the method route. */
 void reply_pack_reasons(

@@ -126,6 +126,31 @@ static void job_done(struct waiter *waiter, const struct job_outcome *outcome)
 		request->done(request, outcome);
 }
 
+static void part_came(struct waiter *waiter, struct bytes pairs)
+{
+	struct request *request = of_waiter(waiter);
+	struct buffer message = BUFFER_INIT;
+
+	reply_pack_delta(&message, request->msgid, request->sequence++, pairs);
+	client_answer(request->client, &message);
+	if (client_is_behind(request->client))
+		pool_hold(waiter);
+}
+
+static void go_on(struct pending *pending)
+{
+	pool_go_on(&of_pending(pending)->waiter);
+}
+
+void request_submit_parts(struct request *request, struct pool *pool, struct bytes key,
+    enum message_id id, const void *params,
+    void (*done)(struct request *request, const struct job_outcome *outcome))
+{
+	request->waiter.delta = part_came;
+	request->pending.drained = go_on;
+	request_submit(request, pool, key, id, params, done);
+}
+
 void request_submit(struct request *request, struct pool *pool, struct bytes key,
     enum message_id id, const void *params,
     void (*done)(struct request *request, const struct job_outcome *outcome))

@@ -42,6 +42,7 @@ struct request {
 	int64_t limit, max_age_ms; /* max_age_ms -1: any */
 	bool no_cache, stream, explain;
 	uint32_t generations[CACHE_TYPE_COUNT]; /* of the cache, when the question came */
+	int64_t sequence; /* of the next delta; 0: none was sent */
 
 	struct buffer storage; /* of the views above, once kept */
 	struct buffer sql, provider; /* found or generated */
@@ -64,6 +65,12 @@ struct request *request_keep(struct request *request);
 
 /* Starts a job that `done` continues; the request must be kept. An error ends the request. */
 void request_submit(struct request *request, struct pool *pool, struct bytes key,
+    enum message_id id, const void *params,
+    void (*done)(struct request *request, const struct job_outcome *outcome));
+
+/* As request_submit, for a job that sends parts of its answer: the client gets each as a delta, and
+ * while it does not take them the worker waits. */
+void request_submit_parts(struct request *request, struct pool *pool, struct bytes key,
     enum message_id id, const void *params,
     void (*done)(struct request *request, const struct job_outcome *outcome));
 

@@ -20,7 +20,10 @@
 
 enum {
 	SERVER_TIMEOUT_SLACK_MS = 500, /* the server's own timeout is the backup of ours */
-	ADDRESS_SPACE_BYTES = 1 << 30, /* beyond the segments; a row of any size must fit in it */
+	/* Beyond the segments: the programs, libpq's buffers, and a result that is on its way: as
+	 * rows, as pairs, as a message, and what growing them takes. */
+	ADDRESS_SPACE_BYTES = 128 << 20,
+	RESULT_COPIES = 5,
 	OVERLOADED_RETRY_MS = 50,
 };
 
@@ -232,7 +235,28 @@ static void on_router_ended(struct channel *channel, void *owner, enum channel_e
 	forget_router(worker);
 }
 
-static const struct channel_ops router_ops = {.message = on_message, .ended = on_router_ended};
+/* A router that does not take it all at once makes the statement wait. */
+static void on_job_part(void *owner, struct buffer *message)
+{
+	struct database_worker *worker = owner;
+
+	if (!worker->router) {
+		buffer_deinit(message);
+		return;
+	}
+	channel_send_buffer(worker->router, message);
+	if (channel_output_size(worker->router) > 0)
+		query_job_hold(&worker->job);
+}
+
+static void on_router_drained(struct channel *channel, void *owner)
+{
+	(void)channel;
+	query_job_go_on(&((struct database_worker *)owner)->job);
+}
+
+static const struct channel_ops router_ops = {
+    .message = on_message, .ended = on_router_ended, .drained = on_router_drained};
 
 static void on_job_finished(void *owner, struct buffer *message)
 {
@@ -254,16 +278,18 @@ static void on_job_finished(void *owner, struct buffer *message)
 /* ---- the process ---- */
 
 /* What a hostile row can make libpq allocate ends here, in a clean failure of one statement. */
-static void limit_memory(const struct child_config *config)
+static void limit_memory(const struct child_config *config, int64_t limit_bytes)
 {
 #ifdef OPTIMAX_SANITIZED
 	(void)config;
+	(void)limit_bytes;
 #else
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_AS, &limit) < 0)
 		return;
-	limit.rlim_cur = (rlim_t)config->cache_size + ADDRESS_SPACE_BYTES;
+	limit.rlim_cur =
+	    (rlim_t)(config->cache_size + ADDRESS_SPACE_BYTES + RESULT_COPIES * limit_bytes);
 	if (limit.rlim_max != RLIM_INFINITY && limit.rlim_cur > limit.rlim_max)
 		limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_AS, &limit) < 0)
@@ -307,10 +333,11 @@ static void configure(struct child *child)
 	}
 	if (first) {
 		worker->resources.base = child->base;
-		query_job_init(&worker->job, &worker->resources, on_job_finished, worker);
+		query_job_init(
+		    &worker->job, &worker->resources, on_job_finished, on_job_part, worker);
 		attach_segments(worker);
-		limit_memory(child->config);
 	}
+	limit_memory(child->config, worker->resources.database->limit_bytes);
 	worker->resources.forget = true;
 	own_database_session(worker->resources.database, &facts);
 	if (first || !bytes_equal(bytes_of_buffer(&facts), bytes_of_buffer(&worker->session_facts)))

@@ -126,6 +126,13 @@ void row_encoder_init(struct row_encoder *encoder, int64_t limit_rows, int64_t l
 	encoder->rows.size = ROWS_HEAD_BYTES;
 }
 
+void row_encoder_stream(struct row_encoder *encoder, int64_t keep_bytes)
+{
+	encoder->stream = encoder->kept = true;
+	encoder->keep_bytes = keep_bytes;
+	encoder->batch_at = encoder->rows.size;
+}
+
 void row_encoder_deinit(struct row_encoder *encoder)
 {
 	for (size_t i = 0; encoder->columns && i < encoder->column_count; i++)
@@ -135,7 +142,7 @@ void row_encoder_deinit(struct row_encoder *encoder)
 	*encoder = (struct row_encoder){0};
 }
 
-static int take_columns(struct row_encoder *encoder, const PGresult *result, struct error *error)
+int row_encoder_columns(struct row_encoder *encoder, const PGresult *result, struct error *error)
 {
 	size_t count = (size_t)PQnfields(result);
 
@@ -176,6 +183,14 @@ static int encode_cell(struct row_encoder *encoder, const struct encoded_column 
 	return 0;
 }
 
+/* Before each cell too: a row of many large ones must not be encoded whole to be left out. */
+static bool is_over(const struct row_encoder *encoder, size_t row_at)
+{
+	size_t from = encoder->stream ? row_at : 0;
+
+	return encoder->rows.size - from > (uint64_t)encoder->limit_bytes;
+}
+
 static int add_row(
     struct row_encoder *encoder, const PGresult *result, int row, struct error *ret_error)
 {
@@ -186,18 +201,19 @@ static int add_row(
 		return 0;
 	}
 	pack_array(&encoder->rows, encoder->column_count);
-	for (size_t i = 0; i < encoder->column_count; i++) {
+	for (size_t i = 0; i < encoder->column_count && !is_over(encoder, before); i++) {
 		int r = encode_cell(encoder, &encoder->columns[i], result, row, (int)i, ret_error);
 
 		if (r != 0)
 			return r;
 	}
-	if (encoder->rows.size > (uint64_t)encoder->limit_bytes) {
+	if (is_over(encoder, before)) {
 		encoder->rows.size = before;
 		encoder->truncated = true;
 		return 0;
 	}
 	encoder->row_count++;
+	encoder->batch_rows++;
 	return 0;
 }
 
@@ -206,7 +222,7 @@ int row_encoder_add(struct row_encoder *encoder, const PGresult *result, struct 
 	int r;
 
 	if (!encoder->columns) {
-		r = take_columns(encoder, result, ret_error);
+		r = row_encoder_columns(encoder, result, ret_error);
 		if (r != 0)
 			return r;
 	}
@@ -234,6 +250,29 @@ bool row_encoder_unknown_types(
 	return any;
 }
 
+size_t row_encoder_batch_size(const struct row_encoder *encoder)
+{
+	return encoder->rows.size - encoder->batch_at;
+}
+
+bool row_encoder_take_batch(struct row_encoder *encoder, struct buffer *ret_pairs)
+{
+	if (encoder->batch_rows == 0)
+		return false;
+	buffer_reserve(ret_pairs, row_encoder_batch_size(encoder) + 16);
+	pack_map(ret_pairs, 1);
+	pack_string(ret_pairs, "rows");
+	pack_array(ret_pairs, encoder->batch_rows);
+	buffer_append(
+	    ret_pairs, encoder->rows.data + encoder->batch_at, row_encoder_batch_size(encoder));
+	encoder->batch_rows = 0;
+	encoder->kept &= encoder->rows.size <= (uint64_t)encoder->keep_bytes;
+	if (!encoder->kept)
+		encoder->rows.size = ROWS_HEAD_BYTES;
+	encoder->batch_at = encoder->rows.size;
+	return true;
+}
+
 static void write_row_count(struct row_encoder *encoder)
 {
 	unsigned char *head = (unsigned char *)encoder->rows.data;
@@ -243,25 +282,52 @@ static void write_row_count(struct row_encoder *encoder)
 		head[1 + i] = (unsigned char)(encoder->row_count >> (24 - 8 * i));
 }
 
-void row_encoder_finish(
-    struct row_encoder *encoder, const struct type_names *names, struct buffer *ret_pairs)
+static void pack_columns(
+    const struct row_encoder *encoder, const struct type_names *names, struct buffer *pairs)
 {
-	write_row_count(encoder);
-	buffer_reserve(ret_pairs, encoder->rows.size + 1024);
-	pack_map(ret_pairs, 4);
-	pack_string(ret_pairs, "columns");
-	pack_array(ret_pairs, encoder->column_count);
+	pack_string(pairs, "columns");
+	pack_array(pairs, encoder->column_count);
 	for (size_t i = 0; i < encoder->column_count; i++) {
 		const struct encoded_column *column = &encoder->columns[i];
 		const char *type = type_names_find(names, column->type);
 
-		pack_map(ret_pairs, 2);
-		pack_pair_string(ret_pairs, "name", column->name);
+		pack_map(pairs, 2);
+		pack_pair_string(pairs, "name", column->name);
 		/* What format_type itself says of a type that has gone. */
-		pack_pair_string(ret_pairs, "type", type ? type : "???");
+		pack_pair_string(pairs, "type", type ? type : "???");
 	}
-	pack_string(ret_pairs, "rows");
-	buffer_append_bytes(ret_pairs, bytes_of_buffer(&encoder->rows));
-	pack_pair_int(ret_pairs, "row_count", encoder->row_count);
-	pack_pair_bool(ret_pairs, "truncated", encoder->truncated);
+}
+
+void row_encoder_pack_columns(
+    const struct row_encoder *encoder, const struct type_names *names, struct buffer *ret_pairs)
+{
+	pack_map(ret_pairs, 1);
+	pack_columns(encoder, names, ret_pairs);
+}
+
+static void pack_result(const struct row_encoder *encoder, const struct type_names *names,
+    struct bytes rows, struct buffer *pairs)
+{
+	buffer_reserve(pairs, rows.size + 1024);
+	pack_map(pairs, 4);
+	pack_columns(encoder, names, pairs);
+	pack_string(pairs, "rows");
+	buffer_append_bytes(pairs, rows);
+	pack_pair_int(pairs, "row_count", encoder->row_count);
+	pack_pair_bool(pairs, "truncated", encoder->truncated);
+}
+
+void row_encoder_finish_stream(
+    struct row_encoder *encoder, const struct type_names *names, struct buffer *ret_pairs)
+{
+	static const char no_rows[] = {(char)0x90};
+
+	pack_result(encoder, names, bytes_of(no_rows, sizeof(no_rows)), ret_pairs);
+}
+
+void row_encoder_finish(
+    struct row_encoder *encoder, const struct type_names *names, struct buffer *ret_pairs)
+{
+	write_row_count(encoder);
+	pack_result(encoder, names, bytes_of_buffer(&encoder->rows), ret_pairs);
 }

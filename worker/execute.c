@@ -1,10 +1,14 @@
 #include "worker/execute.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
+#include "worker/limit_sql.h"
+
+enum { BATCH_BYTES = 32 * 1024 };
 
 /* The pin: after any query PostgreSQL refuses to make the transaction READ WRITE. */
 static const char *const step_statements[STEP_COUNT] = {
@@ -17,6 +21,10 @@ static const char *const step_statements[STEP_COUNT] = {
 static const enum execute_step at_once[] = {
     STEP_BEGIN, STEP_PIN, STEP_STATEMENT, STEP_SYNC, STEP_ROLLBACK, STEP_SYNC};
 static const enum execute_step plan_first[] = {STEP_BEGIN, STEP_PIN, STEP_EXPLAIN, STEP_SYNC};
+static const enum execute_step plan_stream[] = {
+    STEP_BEGIN, STEP_PIN, STEP_EXPLAIN, STEP_PREPARE, STEP_DESCRIBE, STEP_SYNC};
+static const enum execute_step describe_stream[] = {
+    STEP_BEGIN, STEP_PIN, STEP_PREPARE, STEP_DESCRIBE, STEP_SYNC};
 static const enum execute_step after_plan[] = {STEP_STATEMENT, STEP_SYNC, STEP_ROLLBACK, STEP_SYNC};
 static const enum execute_step give_back[] = {STEP_ROLLBACK, STEP_SYNC};
 static const enum execute_step ask_types[] = {STEP_TYPES, STEP_SYNC};
@@ -36,6 +44,21 @@ static void send_explain(struct execution *execution)
 	pg_connection_send(execution->connection, buffer_string(&sql), 0, NULL);
 }
 
+/* A query as any other to PostgreSQL. The session's timeout stands again after the ROLLBACK. */
+static void send_pin(struct execution *execution)
+{
+	static const char pin_stream[] =
+	    "SELECT pg_catalog.set_config('statement_timeout', $1, true)";
+	char number[24];
+	const char *value = number;
+
+	snprintf(number, sizeof(number), "%lld", (long long)execution->server_time_ms);
+	if (execution->part)
+		pg_connection_send(execution->connection, pin_stream, 1, &value);
+	else
+		pg_connection_send(execution->connection, step_statements[STEP_PIN], 0, NULL);
+}
+
 static void send_types(struct execution *execution)
 {
 	CLEAN(buffer) struct buffer literal = BUFFER_INIT;
@@ -52,8 +75,17 @@ static void send_step(struct execution *execution, enum execute_step step)
 	case STEP_SYNC:
 		pg_connection_sync(execution->connection);
 		break;
+	case STEP_PIN:
+		send_pin(execution);
+		break;
 	case STEP_EXPLAIN:
 		send_explain(execution);
+		break;
+	case STEP_PREPARE:
+		pg_connection_prepare(execution->connection, execution->sql);
+		break;
+	case STEP_DESCRIBE:
+		pg_connection_describe(execution->connection);
 		break;
 	case STEP_TYPES:
 		send_types(execution);
@@ -92,20 +124,35 @@ static void send_steps(struct execution *execution, const enum execute_step *ste
 void execution_start(struct execution *execution, struct pg_connection *connection,
     struct type_names *types, struct plan_memory *plans, const struct execution_options *options)
 {
+	CLEAN(buffer) struct buffer sql = BUFFER_INIT;
+	bool planned;
+
+	/* One row more tells whether there are more. */
+	limit_sql(options->sql, options->limit_rows + 1, &sql);
+	planned = options->limit_plan_cost == 0 || plan_memory_knows(plans, bytes_of_buffer(&sql));
 	*execution = (struct execution){
 	    .connection = connection,
 	    .types = types,
 	    .plans = plans,
-	    .sql = bytes_to_string(options->sql),
+	    .sql = bytes_to_string(bytes_of_buffer(&sql)),
+	    .part = options->part,
+	    .owner = options->owner,
+	    .server_time_ms = options->server_time_ms,
 	    .limit_plan_cost = options->limit_plan_cost,
 	    .limit_time_ms = options->limit_time_ms,
 	    .started_us = clock_now_us(),
 	};
 	row_encoder_init(&execution->encoder, options->limit_rows, options->limit_bytes);
-	if (options->limit_plan_cost > 0 && !plan_memory_knows(plans, options->sql))
-		SEND(execution, plan_first);
-	else
+	if (options->part)
+		row_encoder_stream(&execution->encoder, options->keep_bytes);
+	if (options->part && planned)
+		SEND(execution, describe_stream);
+	else if (options->part)
+		SEND(execution, plan_stream);
+	else if (planned)
 		SEND(execution, at_once);
+	else
+		SEND(execution, plan_first);
 }
 
 void execution_deinit(struct execution *execution)
@@ -150,6 +197,12 @@ static void take_query_error(struct execution *execution, const PGresult *result
 	}
 }
 
+static void too_large(struct execution *execution)
+{
+	error_set(&execution->error, ERROR_SQL_ERROR, "%s", pg_connection_too_large);
+	memcpy(execution->error.sqlstate, "54000", sizeof("54000"));
+}
+
 static void take_error(struct execution *execution, const PGresult *result)
 {
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -159,9 +212,7 @@ static void take_error(struct execution *execution, const PGresult *result)
 	if (failed(execution) || (execution->cut && !is_loss(sqlstate)))
 		return;
 	if (!sqlstate && is_memory(result)) {
-		error_set(&execution->error, ERROR_SQL_ERROR,
-		    "a row is too large for this process; select less of it");
-		memcpy(execution->error.sqlstate, "54000", sizeof("54000"));
+		too_large(execution);
 	} else if (is_loss(sqlstate)) {
 		const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
@@ -205,6 +256,31 @@ static void take_plan(struct execution *execution, const PGresult *result)
 	}
 }
 
+static void send_columns(struct execution *execution)
+{
+	CLEAN(buffer) struct buffer pairs = BUFFER_INIT;
+
+	row_encoder_pack_columns(&execution->encoder, execution->types, &pairs);
+	execution->part(execution->owner, bytes_of_buffer(&pairs));
+}
+
+static void send_batch(struct execution *execution)
+{
+	CLEAN(buffer) struct buffer pairs = BUFFER_INIT;
+
+	if (execution->part && row_encoder_take_batch(&execution->encoder, &pairs))
+		execution->part(execution->owner, bytes_of_buffer(&pairs));
+}
+
+static void take_description(struct execution *execution, const PGresult *result)
+{
+	struct error error = ERROR_INIT;
+
+	if (execution->steps[execution->step] == STEP_DESCRIBE && !failed(execution) &&
+	    row_encoder_columns(&execution->encoder, result, &error) != 0)
+		execution->error = error;
+}
+
 static void take_rows(struct execution *execution, const PGresult *result)
 {
 	struct error error = ERROR_INIT;
@@ -216,6 +292,8 @@ static void take_rows(struct execution *execution, const PGresult *result)
 		execution->cut = true;
 	}
 	execution->cut |= execution->encoder.truncated;
+	if (execution->part && row_encoder_batch_size(&execution->encoder) >= BATCH_BYTES)
+		send_batch(execution);
 }
 
 static void take_tuples(struct execution *execution, const PGresult *result)
@@ -254,14 +332,20 @@ static void finish(struct execution *execution)
  * an unclean session, so that the types wait for the reset. */
 static void next_group(struct execution *execution)
 {
-	if (!execution->ran && !failed(execution))
-		SEND(execution, after_plan);
-	else if (!execution->rolled_back)
-		SEND(execution, give_back);
-	else if (needs_types(execution) && !execution->unclean)
+	if (!execution->ran && !failed(execution) && execution->part && needs_types(execution)) {
 		SEND(execution, ask_types);
-	else
+	} else if (!execution->ran && !failed(execution)) {
+		if (execution->part)
+			send_columns(execution);
+		SEND(execution, after_plan);
+	} else if (!execution->rolled_back) {
+		SEND(execution, give_back);
+	} else if (needs_types(execution) && !execution->unclean) {
+		SEND(execution, ask_types);
+	} else {
+		send_batch(execution);
 		finish(execution);
+	}
 }
 
 void execution_resume(struct execution *execution)
@@ -298,6 +382,8 @@ void execution_result(struct execution *execution, const PGresult *result)
 		take_tuples(execution, result);
 		break;
 	case PGRES_COMMAND_OK:
+		take_description(execution, result);
+		break;
 	case PGRES_PIPELINE_ABORTED:
 		break;
 	default:
@@ -309,6 +395,8 @@ void execution_result(struct execution *execution, const PGresult *result)
  * only a little over its limit is usually here already, and needs no cancel. */
 void execution_drained(struct execution *execution)
 {
+	if (!execution->done && !failed(execution))
+		send_batch(execution);
 	if (execution->done || !execution->cut || execution->unclean ||
 	    execution->step >= execution->step_count ||
 	    execution->steps[execution->step] != STEP_STATEMENT)
@@ -331,7 +419,10 @@ void execution_lost(struct execution *execution)
 {
 	if (execution->done)
 		return;
-	if (!failed(execution))
+	if (!failed(execution) &&
+	    strcmp(pg_connection_reason(execution->connection), pg_connection_too_large) == 0)
+		too_large(execution);
+	else if (!failed(execution))
 		error_set(&execution->error, ERROR_DATABASE_UNAVAILABLE,
 		    "the connection was lost while the statement ran: %s",
 		    pg_connection_reason(execution->connection));

@@ -21,6 +21,8 @@ enum execute_step {
 	STEP_BEGIN,
 	STEP_PIN,
 	STEP_EXPLAIN,
+	STEP_PREPARE, /* of a stream, whose columns go out before any row */
+	STEP_DESCRIBE,
 	STEP_STATEMENT,
 	STEP_ROLLBACK,
 	STEP_TYPES,
@@ -34,7 +36,10 @@ struct execution {
 	struct pg_connection *connection;
 	struct type_names *types;
 	struct plan_memory *plans;
-	char *sql;
+	char *sql; /* with the limit around it */
+	int64_t server_time_ms; /* of a stream: its own statement_timeout */
+	void (*part)(void *owner, struct bytes pairs); /* NULL: no stream */
+	void *owner;
 	int64_t limit_plan_cost; /* 0: none */
 	int64_t limit_time_ms; /* the server's statement_timeout, to tell its errors apart */
 
@@ -56,6 +61,12 @@ struct execution {
 struct execution_options {
 	struct bytes sql;
 	int64_t limit_rows, limit_bytes, limit_time_ms, limit_plan_cost;
+	/* A stream: columns, then rows in batches as they arrive, as encoded maps. The rows are
+	 * kept besides while they fit in keep_bytes. NULL: none. */
+	void (*part)(void *owner, struct bytes pairs);
+	void *owner;
+	int64_t keep_bytes;
+	int64_t server_time_ms; /* may be longer than limit_time_ms, by what its reader is slow */
 };
 
 /* The connection must be free. */

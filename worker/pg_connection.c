@@ -45,11 +45,14 @@ struct pg_connection {
 	int64_t ready_since_ms;
 	bool command_open; /* a result came, its NULL not yet */
 	bool send_failed;
+	bool held; /* nothing is read */
 	bool reset_wanted; /* as soon as the cancel request is over */
 	struct pg_cancel *cancel;
 };
 
 static void on_socket(evutil_socket_t fd, short what, void *arg);
+
+const char pg_connection_too_large[] = "a row is too large for this process; select less of it";
 
 /* libpq's messages have several lines, and until the encoding is set any encoding. */
 static void copy_reason(char *ret, size_t size, const char *message)
@@ -89,24 +92,27 @@ static void set_phase(struct pg_connection *connection, enum phase phase, int64_
 		event_add(connection->timer, &timeout);
 }
 
-static void watch(struct pg_connection *connection, short what)
-{
-	if (connection->event && what == connection->watching)
-		return;
-	if (connection->event)
-		event_free(connection->event);
-	connection->event = event_new(connection->base, PQsocket(connection->pg),
-	    (short)(what | EV_PERSIST), on_socket, connection);
-	connection->watching = what;
-	if (!connection->event || event_add(connection->event, NULL) < 0)
-		abort();
-}
-
 static void unwatch(struct pg_connection *connection)
 {
 	if (connection->event)
 		event_free(connection->event);
 	connection->event = NULL;
+}
+
+static void watch(struct pg_connection *connection, short what)
+{
+	if (connection->held)
+		what &= ~EV_READ;
+	if (connection->event && what == connection->watching)
+		return;
+	unwatch(connection);
+	if (what == 0)
+		return;
+	connection->event = event_new(connection->base, PQsocket(connection->pg),
+	    (short)(what | EV_PERSIST), on_socket, connection);
+	connection->watching = what;
+	if (!connection->event || event_add(connection->event, NULL) < 0)
+		abort();
 }
 
 static void close_pg(struct pg_connection *connection)
@@ -119,6 +125,7 @@ static void close_pg(struct pg_connection *connection)
 	connection->generation++;
 	connection->command_open = false;
 	connection->send_failed = false;
+	connection->held = false;
 	connection->reset_wanted = false;
 }
 
@@ -136,6 +143,10 @@ static void give_up(struct pg_connection *connection, enum pg_state state, const
 	close_pg(connection);
 	if (state == PG_DOWN)
 		wait_ms = served ? 0 : backoff_next(&connection->backoff);
+	/* Who asks now waits for the session that is made at once, rather than being told that
+	 * there is none because of somebody else's statement. */
+	if (state == PG_DOWN && served)
+		state = PG_CONNECTING;
 	set_phase(connection, PHASE_WAITING, wait_ms);
 	set_state(connection, state, kept);
 }
@@ -168,6 +179,11 @@ static void lose(struct pg_connection *connection)
 {
 	char reason[sizeof(connection->reason)];
 
+	/* libpq holds a row whole, and the address space is limited. */
+	if (connection->last_words[0] == '\0' && strstr(PQerrorMessage(connection->pg), "memory")) {
+		give_up(connection, PG_DOWN, pg_connection_too_large);
+		return;
+	}
 	snprintf(reason, sizeof(reason), "the server closed the connection%s%s",
 	    connection->last_words[0] != '\0' ? ": " : "", connection->last_words);
 	give_up(connection, PG_DOWN, reason);
@@ -469,6 +485,18 @@ void pg_connection_send(
 		connection->send_failed = true;
 }
 
+void pg_connection_prepare(struct pg_connection *connection, const char *sql)
+{
+	if (!PQsendPrepare(connection->pg, "", sql, 0, NULL))
+		connection->send_failed = true;
+}
+
+void pg_connection_describe(struct pg_connection *connection)
+{
+	if (!PQsendDescribePrepared(connection->pg, ""))
+		connection->send_failed = true;
+}
+
 void pg_connection_sync(struct pg_connection *connection)
 {
 	if (!PQpipelineSync(connection->pg))
@@ -483,7 +511,18 @@ void pg_connection_flush(struct pg_connection *connection)
 	if (left < 0)
 		connection->send_failed = true;
 	watch(connection, left > 0 ? EV_READ | EV_WRITE : EV_READ);
-	if (connection->send_failed)
+	if (connection->send_failed && connection->event)
+		event_active(connection->event, EV_READ, 0);
+}
+
+/* What TLS has decrypted already makes no socket readable: look once. */
+void pg_connection_hold(struct pg_connection *connection, bool hold)
+{
+	if (connection->held == hold || connection->phase < PHASE_SERVING)
+		return;
+	connection->held = hold;
+	pg_connection_flush(connection);
+	if (!hold)
 		event_active(connection->event, EV_READ, 0);
 }
 

@@ -14,7 +14,7 @@ struct event_base;
 struct pg_connection;
 
 enum pg_state {
-	PG_CONNECTING, /* the first try is not over */
+	PG_CONNECTING, /* the first try is not over, or the first since one that served was lost */
 	PG_READY,
 	PG_DOWN, /* tries again by itself */
 	PG_REFUSED, /* the role can do too much; looks again now and then */
@@ -44,6 +44,9 @@ struct pg_connection *pg_connection_new(struct event_base *base, const struct pg
 /* Not from within a callback. NULL is fine. */
 void pg_connection_free(struct pg_connection *connection);
 
+/* The reason of a loss that is no fault of the server's. */
+extern const char pg_connection_too_large[];
+
 enum pg_state pg_connection_state(const struct pg_connection *connection);
 const char *pg_state_name(enum pg_state state);
 /* Why it is not ready, UTF-8 and one line; empty where it is. */
@@ -54,10 +57,16 @@ bool pg_connection_is_free(const struct pg_connection *connection);
 /* Queue a command (text parameters and results), the end of a group, then send it all. */
 void pg_connection_send(
     struct pg_connection *connection, const char *sql, int count, const char *const *values);
+/* The unnamed statement: its description comes as a result with columns and no rows. */
+void pg_connection_prepare(struct pg_connection *connection, const char *sql);
+void pg_connection_describe(struct pg_connection *connection);
 void pg_connection_sync(struct pg_connection *connection);
 void pg_connection_flush(struct pg_connection *connection);
 /* The command whose results come next gives row after row. False: too late for it. */
 bool pg_connection_single_row(struct pg_connection *connection);
+
+/* Reads nothing more from the server, which then waits too; false: reads again. */
+void pg_connection_hold(struct pg_connection *connection, bool hold);
 
 /* Asks the server to cancel what runs. Follow it by pg_connection_reset once that has ended. */
 void pg_connection_cancel(struct pg_connection *connection);

@@ -5,19 +5,33 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-enum { CANCEL_PATIENCE_MS = 1000, RETRY_AFTER_MS = 1000, WAIT_READY_MS = 2000 };
+enum {
+	CANCEL_PATIENCE_MS = 1000,
+	RETRY_AFTER_MS = 1000,
+	WAIT_READY_MS = 2000,
+	SERVER_TIMEOUT_SLACK_MS = 500, /* the server's own timeout is the backup of ours */
+};
 
 static void set_timer(struct query_job *job, int64_t ms)
 {
-	struct timeval timeout = {ms / 1000, (ms % 1000) * 1000};
+	int64_t left_ms = ms > 0 ? ms : 0;
+	struct timeval timeout = {left_ms / 1000, (left_ms % 1000) * 1000};
 
 	event_add(job->timer, &timeout);
+}
+
+static void release(struct query_job *job)
+{
+	job->held_since_ms = 0;
+	if (job->resources->connection)
+		pg_connection_hold(job->resources->connection, false);
 }
 
 /* The one way out of a job. */
 static void finish(struct query_job *job, struct buffer *message)
 {
 	event_del(job->timer);
+	release(job);
 	execution_deinit(&job->execution);
 	verdict_free(&job->verdict);
 	job->verdict = (struct verdict){0};
@@ -121,15 +135,23 @@ static const char *store(struct query_job *job, struct bytes pairs)
 
 static void reply_rows(struct query_job *job)
 {
-	CLEAN(buffer) struct buffer pairs = BUFFER_INIT, message = BUFFER_INIT;
+	CLEAN(buffer) struct buffer pairs = BUFFER_INIT, rest = BUFFER_INIT, message = BUFFER_INIT;
+	struct row_encoder *encoder = &job->execution.encoder;
+	const struct type_names *types = &job->resources->types;
+	const char *why = "the rows are more than cache.max_value or limits.bytes";
 	struct execute_result result;
 
-	row_encoder_finish(&job->execution.encoder, &job->resources->types, &pairs);
+	if (!encoder->stream || encoder->kept) {
+		row_encoder_finish(encoder, types, &pairs);
+		why = store(job, bytes_of_buffer(&pairs));
+	}
+	if (encoder->stream)
+		row_encoder_finish_stream(encoder, types, &rest);
 	message_init(&execute_result_row, &result);
-	result.pairs = bytes_of_buffer(&pairs);
+	result.pairs = bytes_of_buffer(encoder->stream ? &rest : &pairs);
 	result.validate_us = job->validate_us;
 	result.execute_us = job->execution.execute_us;
-	result.not_cached = bytes_of_string(store(job, result.pairs));
+	result.not_cached = bytes_of_string(why);
 	message_pack_response(&message, job->msgid, &execute_result_row, &result);
 	finish(job, &message);
 }
@@ -150,6 +172,23 @@ static void look(struct query_job *job)
 		reply_rows(job);
 }
 
+static void part_came(void *owner, struct bytes pairs)
+{
+	struct query_job *job = owner;
+	struct delta_params params = {.msgid = job->msgid, .pairs = pairs};
+	struct buffer message = BUFFER_INIT;
+
+	if (job->abandoned)
+		return;
+	message_pack_notification(&message, MESSAGE_ID_DELTA, &params);
+	job->part(job->owner, &message);
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 static void run(struct query_job *job)
 {
 	struct query_resources *resources = job->resources;
@@ -159,6 +198,10 @@ static void run(struct query_job *job)
 	    .limit_bytes = resources->database->limit_bytes,
 	    .limit_time_ms = resources->database->limit_time_ms,
 	    .limit_plan_cost = resources->database->limit_plan_cost,
+	    .part = job->stream ? part_came : NULL,
+	    .owner = job,
+	    .keep_bytes = smaller(resources->config->max_value, resources->database->limit_bytes),
+	    .server_time_ms = job->request_deadline_ms - clock_now_ms() + SERVER_TIMEOUT_SLACK_MS,
 	};
 
 	job->phase = QUERY_RUNNING;
@@ -223,19 +266,17 @@ static void forget_if_stale(struct query_resources *resources)
 void query_job_start(struct query_job *job, uint32_t msgid, const struct execute_params *params)
 {
 	struct query_resources *resources = job->resources;
-	int64_t time_ms = resources->database->limit_time_ms;
+	int64_t time_ms = smaller(resources->database->limit_time_ms, params->timeout_ms);
 
-	if (params->timeout_ms < time_ms)
-		time_ms = params->timeout_ms;
 	job->msgid = msgid;
 	job->abandoned = job->stopped = job->validated = false;
 	job->deadline_ms = clock_now_ms() + time_ms;
 	job->generation =
 	    cache_generation(resources->cache, CACHE_RESULT, resources->cache_database);
+	job->request_deadline_ms = clock_now_ms() + params->timeout_ms;
+	job->stream = params->stream;
 	job->phase = QUERY_WAITING;
-	job->limit_rows = params->limit < resources->database->limit_rows
-	                      ? params->limit
-	                      : resources->database->limit_rows;
+	job->limit_rows = smaller(params->limit, resources->database->limit_rows);
 	buffer_append_bytes(&job->sql, params->sql);
 	buffer_append_bytes(&job->key, params->key);
 	buffer_append_bytes(&job->schema_version, params->schema_version);
@@ -257,9 +298,32 @@ static void stop(struct query_job *job, enum error_code code, const char *messag
 		if (job->stopped)
 			break;
 		job->stopped = true;
+		release(job);
 		set_timer(job, CANCEL_PATIENCE_MS);
 		execution_stop(&job->execution, code, message);
 	}
+}
+
+/* The statement's time stands still meanwhile: it is its reader that takes it. */
+void query_job_hold(struct query_job *job)
+{
+	if (job->phase != QUERY_RUNNING || job->stopped || job->held_since_ms != 0)
+		return;
+	job->held_since_ms = clock_now_ms();
+	set_timer(job, job->request_deadline_ms - job->held_since_ms);
+	pg_connection_hold(job->resources->connection, true);
+}
+
+void query_job_go_on(struct query_job *job)
+{
+	int64_t now_ms = clock_now_ms();
+
+	if (job->held_since_ms == 0)
+		return;
+	job->deadline_ms =
+	    smaller(job->deadline_ms + now_ms - job->held_since_ms, job->request_deadline_ms);
+	release(job);
+	set_timer(job, job->deadline_ms - now_ms);
 }
 
 void query_job_cancel(struct query_job *job)
@@ -332,9 +396,11 @@ void query_job_schema_changed(struct query_job *job)
 }
 
 void query_job_init(struct query_job *job, struct query_resources *resources,
-    void (*finished)(void *owner, struct buffer *message), void *owner)
+    void (*finished)(void *owner, struct buffer *message),
+    void (*part)(void *owner, struct buffer *message), void *owner)
 {
-	*job = (struct query_job){.resources = resources, .finished = finished, .owner = owner};
+	*job = (struct query_job){
+	    .resources = resources, .finished = finished, .part = part, .owner = owner};
 	job->timer = evtimer_new(resources->base, on_timer, job);
 	if (!job->timer)
 		abort();

@@ -40,6 +40,8 @@ struct query_job {
 	struct query_resources *resources;
 	/* The encoded response, or nothing where nobody waits any more; the job is idle again. */
 	void (*finished)(void *owner, struct buffer *message);
+	/* A part of the answer, encoded; of jobs that stream. */
+	void (*part)(void *owner, struct buffer *message);
 	void *owner;
 	struct event *timer;
 
@@ -47,8 +49,11 @@ struct query_job {
 	bool abandoned; /* nobody waits for the reply */
 	uint32_t msgid;
 	struct buffer sql, key, schema_version;
-	int64_t deadline_ms;
+	/* The statement's, which waits while its reader is slow; the request's, which does not. */
+	int64_t deadline_ms, request_deadline_ms;
 	int64_t limit_rows;
+	bool stream;
+	int64_t held_since_ms; /* 0: not held */
 	bool validated, same_schema;
 	struct verdict verdict;
 	int64_t validate_us;
@@ -59,12 +64,16 @@ struct query_job {
 };
 
 void query_job_init(struct query_job *job, struct query_resources *resources,
-    void (*finished)(void *owner, struct buffer *message), void *owner);
+    void (*finished)(void *owner, struct buffer *message),
+    void (*part)(void *owner, struct buffer *message), void *owner);
 
 /* The job must be idle. May call `finished` before it returns. */
 void query_job_start(struct query_job *job, uint32_t msgid, const struct execute_params *params);
 /* The client cancelled. */
 void query_job_cancel(struct query_job *job);
+/* The reader of the parts is behind: read nothing from PostgreSQL until it has caught up. */
+void query_job_hold(struct query_job *job);
+void query_job_go_on(struct query_job *job);
 /* The router has gone. */
 void query_job_abandon(struct query_job *job);
 

@@ -31,6 +31,7 @@ libpgworker_a_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(EVENT_CFLAGS) $(XXHASH_CFLAGS
 optimaxlibexec_PROGRAMS += optimax-database
 optimax_database_SOURCES = worker/database.c \
 	worker/execute.c worker/execute.h \
+	worker/limit_sql.c worker/limit_sql.h \
 	worker/query_job.c worker/query_job.h
 optimax_database_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(XXHASH_CFLAGS)
 optimax_database_LDADD = libpgworker.a libshm.a $(VALIDATE_LIBS) $(PQ_LIBS)

@@ -107,7 +107,7 @@ def wait_for_query(cluster, tables, state="active"):
         """the statement runs"""
         return cluster.psql("SELECT pid FROM pg_stat_activity WHERE application_name ="
                             f" 'optimax database 0' AND datname = '{tables}' AND state = '{state}'"
-                            " AND query LIKE 'SELECT count%'")
+                            " AND query LIKE '%SELECT count%'")
     return int(process.wait_until(there)[0][0])
 
 

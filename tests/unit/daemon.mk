@@ -29,6 +29,6 @@ tests_unit_fake_child_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_unit_fake_child_LDADD = $(COMMON_LIBS)
 # the router's pools
 check_PROGRAMS += tests/unit/test_pool
-tests_unit_test_pool_SOURCES = tests/unit/test_pool.c daemon/pool.c
+tests_unit_test_pool_SOURCES = tests/unit/test_pool.c daemon/pool.c daemon/refused_keys.c
 tests_unit_test_pool_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_pool_LDADD = $(SHM_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)

@@ -200,6 +200,59 @@ static void test_pairs(void **state)
 	PQclear(result);
 }
 
+static void add_rows(struct row_encoder *encoder, const char *const *texts, int count)
+{
+	PGresult *result = result_of(TEXT, texts, count);
+	struct error error;
+
+	assert_int_equal(row_encoder_add(encoder, result, &error), 0);
+	PQclear(result);
+}
+
+/* Batches go out; the rows stay while all of them fit. */
+static void test_a_stream(void **state)
+{
+	static const char batch[] = "\x81\xa4"
+	                            "rows\x92\x91\xa1"
+	                            "a\x91\xc0";
+	static const char *const texts[] = {"a", NULL}, *const large[] = {"0123456789"};
+	CLEAN(buffer) struct buffer pairs = BUFFER_INIT;
+	struct type_names names = {0};
+	struct row_encoder encoder;
+
+	(void)state;
+	row_encoder_init(&encoder, 7, 10);
+	row_encoder_stream(&encoder, 20);
+	assert_false(row_encoder_take_batch(&encoder, &pairs));
+	for (int i = 0; i < 3; i++) {
+		add_rows(&encoder, texts, 2);
+		assert_int_equal(row_encoder_batch_size(&encoder), 5);
+		buffer_reset(&pairs);
+		assert_true(row_encoder_take_batch(&encoder, &pairs));
+		assert_int_equal(pairs.size, sizeof(batch) - 1);
+		assert_memory_equal(pairs.data, batch, pairs.size);
+		assert_false(row_encoder_take_batch(&encoder, &pairs));
+		/* The head of 5 bytes and the rows: 10, 15, and 20, which is the most. */
+		assert_true(encoder.kept);
+	}
+	assert_false(encoder.truncated);
+	add_rows(&encoder, large, 1); /* over the limit of one row */
+	assert_true(encoder.truncated);
+	assert_int_equal(encoder.row_count, 6);
+	buffer_reset(&pairs);
+	row_encoder_finish_stream(&encoder, &names, &pairs);
+	assert_non_null(memmem(pairs.data, pairs.size, "rows\x90", 5));
+	row_encoder_deinit(&encoder);
+
+	row_encoder_init(&encoder, 100, 100);
+	row_encoder_stream(&encoder, 9);
+	add_rows(&encoder, texts, 2);
+	assert_true(row_encoder_take_batch(&encoder, &pairs));
+	assert_false(encoder.kept);
+	assert_int_equal(encoder.rows.size, 5); /* nothing grows */
+	row_encoder_deinit(&encoder);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -207,6 +260,7 @@ int main(void)
 	    cmocka_unit_test(test_limits),
 	    cmocka_unit_test(test_a_long_value_is_refused),
 	    cmocka_unit_test(test_pairs),
+	    cmocka_unit_test(test_a_stream),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,7 @@ struct asker {
 	enum error_code code;
 	bool joined;
 	char result[64];
+	unsigned parts;
 };
 
 /* A pool whose workers are plain sockets in the test's hands. */
@@ -47,6 +48,12 @@ static void on_done(struct waiter *waiter, const struct job_outcome *outcome)
 	if (!outcome->error)
 		snprintf(asker->result, sizeof(asker->result), "%.*s", (int)outcome->result.size,
 		    outcome->result.data);
+}
+
+static void on_delta(struct waiter *waiter, struct bytes pairs)
+{
+	assert_true(bytes_equal(pairs, bytes_of_string("\x81\xa1r\x90")));
+	((struct asker *)(void *)waiter)->parts++;
 }
 
 static void on_notified(void *owner, struct rpc_message *message)
@@ -153,6 +160,16 @@ static void answer(struct scene *scene, unsigned worker, int64_t msgid, enum err
 		message_pack_response_head(&message, (uint32_t)msgid);
 		pack_string(&message, "fine");
 	}
+	assert_int_equal(write(scene->peers[worker], message.data, message.size), message.size);
+	turn(scene);
+}
+
+static void send_part(struct scene *scene, unsigned worker, int64_t msgid)
+{
+	struct delta_params params = {.msgid = msgid, .pairs = bytes_of_string("\x81\xa1r\x90")};
+	CLEAN(buffer) struct buffer message = BUFFER_INIT;
+
+	message_pack_notification(&message, MESSAGE_ID_DELTA, &params);
 	assert_int_equal(write(scene->peers[worker], message.data, message.size), message.size);
 	turn(scene);
 }
@@ -307,6 +324,92 @@ static void test_a_patient_waiter_gets_a_second_run(void **state)
 	close_scene(&scene);
 }
 
+/* The worker's own limit was reached: it would be again, and the client waits twice as long. */
+static void test_a_timeout_of_the_worker_is_no_reason_for_a_second_run(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	open_scene(&scene, 1);
+	assert_int_equal(submit(&scene, 0, "a", 60000), 0);
+	answer(&scene, 0, received(&scene, 0), ERROR_TIMEOUT);
+	assert_int_equal(scene.askers[0].code, ERROR_TIMEOUT);
+	assert_int_equal(received(&scene, 0), 0);
+	close_scene(&scene);
+}
+
+static void test_parts_go_to_one_waiter_in_a_flight_alone(void **state)
+{
+	struct scene scene;
+	int64_t first, second;
+
+	(void)state;
+	open_scene(&scene, 2);
+	scene.askers[0].waiter.delta = scene.askers[1].waiter.delta = on_delta;
+	assert_int_equal(submit(&scene, 0, "same", 1000), 0);
+	assert_int_equal(submit(&scene, 1, "same", 1000), 0);
+	assert_int_equal(submit(&scene, 2, "same", 1000), 0);
+	first = received(&scene, 0);
+	second = received(&scene, 1);
+	assert_true(first > 0 && second > 0);
+	assert_int_equal(pool_queued(scene.pool), 1); /* who wants no parts does not join either */
+	send_part(&scene, 0, first);
+	send_part(&scene, 0, first);
+	send_part(&scene, 0, second); /* of another worker's job */
+	answer(&scene, 0, first, ERROR_NONE);
+	assert_int_equal(scene.askers[0].parts, 2);
+	assert_int_equal(scene.askers[0].answers, 1);
+	assert_int_equal(scene.askers[1].parts, 0);
+	close_scene(&scene);
+}
+
+static void test_what_was_sent_in_part_is_not_tried_again(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	open_scene(&scene, 2);
+	scene.askers[0].waiter.delta = scene.askers[1].waiter.delta = on_delta;
+	assert_int_equal(submit(&scene, 0, "a", 1000), 0);
+	send_part(&scene, 0, received(&scene, 0));
+	kill_worker(&scene, 0);
+	assert_int_equal(scene.askers[0].code, ERROR_WORKER_CRASHED);
+	/* Once is no reason to refuse it; and before the first part it is tried again. */
+	assert_int_equal(submit(&scene, 1, "a", 1000), 0);
+	assert_true(received(&scene, 1) > 0);
+	attach(&scene, 0);
+	kill_worker(&scene, 1);
+	assert_true(received(&scene, 0) > 0);
+	assert_int_equal(scene.askers[1].answers, 0);
+	close_scene(&scene);
+}
+
+static void test_a_worker_that_is_held_is_not_read(void **state)
+{
+	struct scene scene;
+	int64_t msgid;
+
+	(void)state;
+	open_scene(&scene, 1);
+	scene.askers[0].waiter.delta = on_delta;
+	assert_int_equal(submit(&scene, 0, "a", 1000), 0);
+	msgid = received(&scene, 0);
+	send_part(&scene, 0, msgid);
+	pool_hold(&scene.askers[0].waiter);
+	pool_hold(&scene.askers[0].waiter);
+	send_part(&scene, 0, msgid);
+	assert_int_equal(scene.askers[0].parts, 1);
+	pool_go_on(&scene.askers[0].waiter);
+	turn(&scene);
+	assert_int_equal(scene.askers[0].parts, 2);
+	/* Who leaves holds nobody any more. */
+	pool_hold(&scene.askers[0].waiter);
+	pool_leave(&scene.askers[0].waiter);
+	answer(&scene, 0, msgid, ERROR_CANCELLED);
+	assert_int_equal(pool_in_flight(scene.pool, 0), 0);
+	close_scene(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +420,10 @@ int main(void)
 	    cmocka_unit_test(test_what_ends_two_workers_is_refused),
 	    cmocka_unit_test(test_the_last_one_to_leave_cancels),
 	    cmocka_unit_test(test_a_patient_waiter_gets_a_second_run),
+	    cmocka_unit_test(test_a_timeout_of_the_worker_is_no_reason_for_a_second_run),
+	    cmocka_unit_test(test_parts_go_to_one_waiter_in_a_flight_alone),
+	    cmocka_unit_test(test_what_was_sent_in_part_is_not_tried_again),
+	    cmocka_unit_test(test_a_worker_that_is_held_is_not_read),
 	};
 
 	clock_init();

@@ -43,3 +43,11 @@ tests_unit_test_event_stream_LDADD = libmodel.a $(COMMON_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_model_rules_SOURCES = tests/unit/test_model_rules.c tests/unit/builtin_schema.h
 tests_unit_test_model_rules_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_model_rules_LDADD = $(MODEL_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_generation_LDADD = libshm.a $(BUILTIN_LIBS) $(CMOCKA_LIBS)
+
+# the limit around a statement
+check_PROGRAMS += tests/unit/test_limit_sql
+tests_unit_test_limit_sql_SOURCES = tests/unit/test_limit_sql.c \
+	worker/limit_sql.c worker/limit_sql.h
+tests_unit_test_limit_sql_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_limit_sql_LDADD = $(COMMON_LIBS) $(PG_QUERY_LIBS) $(CMOCKA_LIBS)
