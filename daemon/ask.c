@@ -253,6 +253,7 @@ static void generated_text(struct request *request, const struct generate_result
 	buffer_append_bytes(&request->provider, result->provider);
 	reply = reply_of(request, "chat");
 	reply.text = result->text;
+	reply.streamed = request->sequence > 0;
 	if (result->age_ms != FIELD_ABSENT) {
 		struct cache_hit hit = {.age_ms = result->age_ms};
 
@@ -314,6 +315,7 @@ static void submit_generate(struct request *request, const char *job, enum cache
 	params.history = request->history;
 	params.max_age_ms = completion_age_ms(request, job);
 	params.client = client_number(request->client);
+	params.stream = request->stream && strcmp(job, "chat") == 0;
 	if (request->database) {
 		params.database = bytes_of_string(request->database->name);
 		if (request->database->snapshot)
@@ -325,8 +327,8 @@ static void submit_generate(struct request *request, const char *job, enum cache
 	buffer_printf(&router->key, "%s %lld", job, (long long)params.max_age_ms);
 	buffer_append(
 	    &router->key, &request->generations[type], sizeof(request->generations[type]));
-	request_submit(request, router->inference, bytes_of_buffer(&router->key),
-	    MESSAGE_ID_GENERATE, &params, done);
+	(params.stream ? request_submit_text : request_submit)(request, router->inference,
+	    bytes_of_buffer(&router->key), MESSAGE_ID_GENERATE, &params, done);
 }
 
 static void generate_sql(struct request *request)

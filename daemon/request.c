@@ -137,6 +137,25 @@ static void part_came(struct waiter *waiter, struct bytes pairs)
 		pool_hold(waiter);
 }
 
+/* A model's text is small, and its worker serves others meanwhile: it is not held up for a slow
+ * reader, who is closed where more waits for it than LIMIT_CLIENT_OUTPUT_BYTES. */
+static void text_came(struct waiter *waiter, struct bytes pairs)
+{
+	struct request *request = of_waiter(waiter);
+	struct buffer message = BUFFER_INIT;
+
+	reply_pack_delta(&message, request->msgid, request->sequence++, pairs);
+	client_answer(request->client, &message);
+}
+
+void request_submit_text(struct request *request, struct pool *pool, struct bytes key,
+    enum message_id id, const void *params,
+    void (*done)(struct request *request, const struct job_outcome *outcome))
+{
+	request->waiter.delta = text_came;
+	request_submit(request, pool, key, id, params, done);
+}
+
 static void go_on(struct pending *pending)
 {
 	pool_go_on(&of_pending(pending)->waiter);

@@ -73,6 +73,10 @@ void request_submit(struct request *request, struct pool *pool, struct bytes key
 void request_submit_parts(struct request *request, struct pool *pool, struct bytes key,
     enum message_id id, const void *params,
     void (*done)(struct request *request, const struct job_outcome *outcome));
+/* The same for the text of a chat job. */
+void request_submit_text(struct request *request, struct pool *pool, struct bytes key,
+    enum message_id id, const void *params,
+    void (*done)(struct request *request, const struct job_outcome *outcome));
 
 /* Ends: answers the client once, and frees the request. */
 void request_answer(struct request *request, const struct reply *reply);

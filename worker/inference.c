@@ -6,6 +6,7 @@
 #include "common/child.h"
 #include "common/log.h"
 #include "common/message.h"
+#include "common/pack.h"
 #include "shm/cache.h"
 #include "shm/segment.h"
 #include "worker/generation.h"
@@ -96,6 +97,23 @@ static void on_router_ended(struct channel *channel, void *owner, enum channel_e
 
 static const struct channel_ops router_ops = {.message = on_message, .ended = on_router_ended};
 
+static void send_delta(void *owner, uint32_t msgid, struct bytes text)
+{
+	struct inference_worker *worker = owner;
+	CLEAN(buffer) struct buffer message = BUFFER_INIT, map = BUFFER_INIT;
+	struct delta_params params;
+
+	if (!worker->router)
+		return;
+	pack_map(&map, 1);
+	pack_pair_text(&map, "text", text);
+	message_init(&message_rows[MESSAGE_ID_DELTA], &params);
+	params.msgid = msgid;
+	params.pairs = bytes_of_buffer(&map);
+	message_pack_notification(&message, MESSAGE_ID_DELTA, &params);
+	channel_send_buffer(worker->router, &message);
+}
+
 static void send_provider_state(void *owner, const struct provider *provider)
 {
 	struct inference_worker *worker = owner;
@@ -150,6 +168,7 @@ static void configure(struct child *child)
 	worker->child = child;
 	worker->generations.base = child->base;
 	worker->generations.send = send_to_router;
+	worker->generations.delta = send_delta;
 	worker->generations.changed = send_provider_state;
 	worker->generations.owner = worker;
 	if (first)

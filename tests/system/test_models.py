@@ -425,6 +425,52 @@ def test_leaving_ends_the_call(start):
         assert state_of(daemon)["state"] == "ready"
 
 
+# ---- streams
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_text_is_streamed_as_it_comes(start, kind):
+    go_on = threading.Event()
+
+    async def halfway(request, reply):
+        import asyncio
+        events = (ollama_events if kind == "ollama" else openai_events)("Good day to you")
+        await reply.head(200, "application/x-ndjson" if kind == "ollama" else "text/event-stream")
+        for event in events[:3]:
+            await reply.chunk(event)
+        while not go_on.is_set():
+            await asyncio.sleep(0.001)
+        for event in events[3:]:
+            await reply.chunk(event)
+        await reply.end()
+    with FakeModel([halfway]) as model:
+        client = start(provider(model, kind)).client()
+        msgid = client.send("ask", {"question": "hello", "route": "chat", "stream": True})
+        first = client.receive()  # while the server waits
+        assert first[:2] == [2, "delta"] and first[2][:2] == [msgid, 0] and first[2][2]["text"].startswith("Good")
+        go_on.set()
+        reply = client.wait(msgid)
+        assert reply["text"] == "Good day to you"
+        parts = [first[2]] + [params for method, params in client.notifications if method == "delta"]
+        assert [part[1] for part in parts] == list(range(len(parts))) and len(parts) > 1
+        assert "".join(part[2]["text"] for part in parts) == "Good day to you"
+        # From the cache it comes in the same way.
+        again = client.send("ask", {"question": "hello", "route": "chat", "stream": True})
+        client.notifications.clear()
+        assert client.wait(again)["cached"] is True
+        assert "".join(params[2].get("text", "") for _, params in client.notifications) == "Good day to you"
+
+
+def test_nobody_else_ends_what_one_began(start):
+    with FakeModel([cut(openai_events("Good day")[:3])]) as first, FakeModel([say("other")]) as second:
+        daemon = start(provider(first), {**provider(second), "name": "second"})
+        client = daemon.client()
+        msgid = client.send("ask", {"question": "hello", "route": "chat", "stream": True})
+        error, _ = client.wait_reply(msgid)
+        assert error["code"] == "model_error" and second.requests == []
+        # Who saw nothing of it is answered by the next one.
+        assert chat(daemon, "hello")["text"] == "other"
+
+
 # ---- TLS
 
 @pytest.fixture
