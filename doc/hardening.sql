@@ -49,7 +49,8 @@ GRANT SELECT ON ALL TABLES IN SCHEMA :"schema" TO :"role";
 -- What no reader needs. A row is a name or the start of one, and why.
 CREATE TEMPORARY TABLE optimax_taken (pattern text, why text) ON COMMIT DROP;
 INSERT INTO optimax_taken VALUES
-	('pg_advisory%', 'locks that outlive the transaction'),
+	('pg_advisory_lock%', 'locks that outlive the transaction'),
+	('pg_advisory_xact%', 'locks that others wait for'),
 	('pg_try_advisory%', 'the same'),
 	('pg_terminate_backend', 'ends every session of the same role'),
 	('pg_cancel_backend', 'the same, for statements'),

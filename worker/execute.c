@@ -15,18 +15,23 @@ static const char *const step_statements[STEP_COUNT] = {
     [STEP_BEGIN] = "BEGIN READ ONLY",
     [STEP_PIN] = "SELECT 1",
     [STEP_ROLLBACK] = "ROLLBACK",
+    [STEP_UNLOCK] = "SELECT pg_catalog.pg_advisory_unlock_all()",
+    [STEP_DEALLOCATE] = "DEALLOCATE ALL",
 };
 
-/* A statement that fails takes the rest of its group with it: ROLLBACK stands in its own. */
+/* A statement that fails takes the rest of its group with it: ROLLBACK stands in its own. Session
+ * locks and prepared statements outlive it: functions of the user's own (in a policy, say) can make
+ * them where the validator sees nothing. */
+#define GIVE_BACK STEP_ROLLBACK, STEP_UNLOCK, STEP_DEALLOCATE, STEP_SYNC
 static const enum execute_step at_once[] = {
-    STEP_BEGIN, STEP_PIN, STEP_STATEMENT, STEP_SYNC, STEP_ROLLBACK, STEP_SYNC};
+    STEP_BEGIN, STEP_PIN, STEP_STATEMENT, STEP_SYNC, GIVE_BACK};
 static const enum execute_step plan_first[] = {STEP_BEGIN, STEP_PIN, STEP_EXPLAIN, STEP_SYNC};
 static const enum execute_step plan_stream[] = {
     STEP_BEGIN, STEP_PIN, STEP_EXPLAIN, STEP_PREPARE, STEP_DESCRIBE, STEP_SYNC};
 static const enum execute_step describe_stream[] = {
     STEP_BEGIN, STEP_PIN, STEP_PREPARE, STEP_DESCRIBE, STEP_SYNC};
-static const enum execute_step after_plan[] = {STEP_STATEMENT, STEP_SYNC, STEP_ROLLBACK, STEP_SYNC};
-static const enum execute_step give_back[] = {STEP_ROLLBACK, STEP_SYNC};
+static const enum execute_step after_plan[] = {STEP_STATEMENT, STEP_SYNC, GIVE_BACK};
+static const enum execute_step give_back[] = {GIVE_BACK};
 static const enum execute_step ask_types[] = {STEP_TYPES, STEP_SYNC};
 
 #define SEND(execution, list) send_steps(execution, list, sizeof(list) / sizeof((list)[0]))
@@ -208,6 +213,10 @@ static void take_error(struct execution *execution, const PGresult *result)
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
 	execution->unclean = true;
+	/* Not the statement's fault: the reset that follows does the same by other means. */
+	if (execution->steps[execution->step] > STEP_ROLLBACK &&
+	    execution->steps[execution->step] < STEP_TYPES && !is_loss(sqlstate))
+		return;
 	/* The end of rows that were cut is not an error. */
 	if (failed(execution) || (execution->cut && !is_loss(sqlstate)))
 		return;

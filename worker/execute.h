@@ -25,12 +25,14 @@ enum execute_step {
 	STEP_DESCRIBE,
 	STEP_STATEMENT,
 	STEP_ROLLBACK,
+	STEP_UNLOCK, /* what a ROLLBACK leaves */
+	STEP_DEALLOCATE,
 	STEP_TYPES,
 	STEP_SYNC, /* the end of a group */
 	STEP_COUNT
 };
 
-enum { EXECUTE_STEPS_MAX = 8 };
+enum { EXECUTE_STEPS_MAX = 10 };
 
 struct execution {
 	struct pg_connection *connection;
