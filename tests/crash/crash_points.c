@@ -3,12 +3,17 @@
  * repairs after it. Then the shard is judged, and every value read.
  *	crash_points         all points of all but the longest operations; of those a sample
  *	crash_points --all   all points of all operations (many minutes)
+ *	crash_points --instructions N [OPERATION]
+ *	                     by ptrace, at about N instructions of each short operation on the
+ *	                     shard; 0: at each instruction of all of them (hours)
+ *	crash_points --first ends with the first that is bad, and leaves out whole segments
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,7 +28,9 @@ enum {
 	BAD_SHOWN = 20,
 };
 
-static bool try_all;
+static bool try_all, stop_at_first;
+/* By ptrace, and not behind a store but behind every instruction. */
+static bool by_instruction;
 static struct tiny tiny;
 
 /* Filled in by children that die. */
@@ -51,18 +58,62 @@ static size_t point_count(void)
 static void complain(const char *operation, uint64_t point, const char *fault)
 {
 	if (bad++ < BAD_SHOWN)
-		fprintf(stderr, "BAD: %s, killed at store %llu: %s\n", operation,
-		    (unsigned long long)point, fault);
+		fprintf(stderr, "BAD: %s, killed at %s %llu: %s\n", operation,
+		    by_instruction ? "instruction" : "store", (unsigned long long)point, fault);
+	if (stop_at_first)
+		exit(1);
 }
 
 enum end { END_KILLED, END_FINISHED, END_FAILED };
+
+static void wait_for(pid_t pid, int *ret_status)
+{
+	while (waitpid(pid, ret_status, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* The same for the n-th instruction. */
+static enum end step_until(const struct operation *operation, struct tiny *at, uint64_t point)
+{
+	uint64_t steps = 0;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+			_exit(77);
+		raise(SIGSTOP);
+		operation->run(at);
+		_exit(0);
+	}
+	wait_for(pid, &status);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+		printf("skipped: ptrace is not allowed here\n");
+		exit(77);
+	}
+	while (WIFSTOPPED(status) && steps < point) {
+		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) < 0)
+			break;
+		wait_for(pid, &status);
+		steps++;
+	}
+	shared->reached = steps - 1; /* the last one ended it */
+	if (!WIFSTOPPED(status))
+		return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? END_FINISHED : END_FAILED;
+	kill(pid, SIGKILL);
+	wait_for(pid, &status);
+	return END_KILLED;
+}
 
 /* Runs it in a child that dies at this point; UINT64_MAX: not at all, but counts them. */
 static enum end run_until(const struct operation *operation, struct tiny *at, uint64_t point)
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid;
 
+	if (by_instruction)
+		return step_until(operation, at, point);
+	pid = fork();
 	if (pid < 0) {
 		perror("fork");
 		exit(1);
@@ -73,8 +124,7 @@ static enum end run_until(const struct operation *operation, struct tiny *at, ui
 		shared->reached = point - crash_point_countdown;
 		_exit(0);
 	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	wait_for(pid, &status);
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
 		return END_KILLED;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? END_FINISHED : END_FAILED;
@@ -177,7 +227,7 @@ static void examine(const struct operation *operation, uint64_t point,
 /* The next point to try after this one, of `total`: `samples` of those between the ends. */
 static uint64_t next_point(uint64_t point, uint64_t total, uint64_t samples)
 {
-	if (try_all || total <= EACH_MAX || point < ENDS || point + ENDS >= total)
+	if (try_all || by_instruction || total <= EACH_MAX || point < ENDS || point + ENDS >= total)
 		return point + 1;
 	point += 1 + random_next() % (2 * total / samples);
 	return point + ENDS < total ? point : total - ENDS;
@@ -409,20 +459,52 @@ static void test_every_point_was_struck(void)
 	    (unsigned long long)kills, (unsigned long long)bad);
 }
 
+static int test_instructions(uint64_t samples, const char *only)
+{
+	by_instruction = true;
+	tiny_stay_on_one_cpu();
+	for (size_t i = 0; i < operation_count; i++) {
+		uint64_t total, killed, bad_before = bad;
+		struct operation operation = operations[i];
+
+		if (only ? strcmp(only, operation.name) != 0 : !operation.repairs)
+			continue;
+		start_operation(&operation);
+		run_until(&operation, &tiny, UINT64_MAX);
+		total = shared->reached;
+		end_operation();
+		/* To single-step the n-th takes n steps: long ones are for the long form. */
+		if (samples && total > 8000)
+			continue;
+		start_operation(&operation);
+		total = kill_everywhere(&operation, samples ? total / samples : 1, &killed);
+		report(operation.name, total, killed, bad_before);
+		end_operation();
+	}
+	printf("%llu kills, %llu bad\n", (unsigned long long)kills, (unsigned long long)bad);
+	return bad != 0;
+}
+
 int main(int argc, char **argv)
 {
-	try_all = argc > 1 && strcmp(argv[1], "--all") == 0;
+	const char *mode = argc > 1 ? argv[1] : "";
+
+	try_all = strcmp(mode, "--all") == 0;
+	stop_at_first = strcmp(mode, "--first") == 0;
 	snprintf(instance, sizeof(instance), "test-crash-%d", (int)getpid());
 	shared = mmap(NULL, sizeof(*shared) + point_count() * sizeof(uint32_t),
 	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		return 1;
 	crash_point_strikes = shared->strikes;
+	if (strcmp(mode, "--instructions") == 0)
+		return test_instructions(
+		    argc > 2 ? strtoull(argv[2], NULL, 10) : 0, argc > 3 ? argv[3] : NULL);
 	test_operations();
 	for (size_t i = 0; i < operation_count; i++)
 		if (operations[i].repairs)
 			test_repair_of(&operations[i]);
-	if (argc > 1 && strcmp(argv[1], "--tiny") == 0)
+	if (stop_at_first)
 		return bad != 0;
 	test_prepare(false);
 	test_prepare(true);

@@ -27,6 +27,9 @@ struct shard tiny_shard(struct tiny *tiny);
 void *tiny_keep(const struct tiny *tiny);
 void tiny_put_back(struct tiny *tiny, const void *kept);
 
+/* For tests that single-step a child. */
+void tiny_stay_on_one_cpu(void);
+
 /* Time stands still otherwise. */
 void tiny_clock_advance(int64_t by_ms);
 

@@ -1,0 +1,4 @@
+#!/bin/sh
+# A writer killed behind an instruction, single-stepped: some hundred of them. For all of them:
+#	tests/crash/crash_points --instructions 0
+exec "${top_builddir:-.}/tests/crash/crash_points" --instructions 15
