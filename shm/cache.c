@@ -6,7 +6,9 @@
 #include "shm/shard.h"
 
 enum {
-	CACHE_LOCK_WAIT_US = 1000, /* a writer that was stopped in there must not stop a put */
+	/* A writer that was stopped in there must not stop a put, which returns within 1 ms with
+	 * what the kernel's timers and the scheduler add to this. */
+	CACHE_LOCK_WAIT_US = 500,
 	CACHE_VERIFY_WAIT_US = 1000000,
 	CACHE_GET_TRIES = 5,
 	CACHE_HOPS_MAX = 256,

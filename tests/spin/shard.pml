@@ -10,6 +10,7 @@
  *  - a reader never gives a value whose halves do not belong together, nor one never put;
  *  - an even sequence on a free lock: the chain, the count and the slots agree;
  *  - whoever has the lock and starts to write finds the shard whole;
+ *  - of two entries with the key, the newer is the one that stays;
  *  - the last put that came to its end is found by a reader who starts afterwards.
  *
  * -DBROKEN=n leaves out one thing that is needed; each must fail.
@@ -48,6 +49,7 @@ byte count = 0;           /* derived: live slots */
 
 byte deaths = 0;
 byte committed = 0;       /* the generation of the last put that returned */
+byte newest = 0;          /* the generation that was last made LIVE */
 byte put_ever = 0;        /* the last generation that was ever begun */
 bool remade = false;      /* whether prepare made the lock again */
 
@@ -60,6 +62,7 @@ bool remade = false;      /* whether prepare made the lock again */
 	 (state[0] == LIVE && head == 0 && next[0] == NONE) || \
 	 (state[1] == LIVE && head == 1 && next[1] == NONE)))
 #define HALVES_AGREE ( \
+	(head == NONE || generation[head] == newest) && \
 	(state[0] != LIVE || (low[0] == generation[0] && high[0] == generation[0])) && \
 	(state[1] != LIVE || (low[1] == generation[1] && high[1] == generation[1])))
 
@@ -170,7 +173,7 @@ proctype writer() {
 		may_die();
 		low[slot] = mine; may_die();
 		high[slot] = mine; may_die();
-		state[slot] = LIVE; may_die();
+		d_step { state[slot] = LIVE; newest = mine }; may_die();
 		next[slot] = head; may_die();
 		head = slot; may_die();
 		count = count + 1; may_die();

@@ -13,7 +13,14 @@
 #include "shm/shard.h"
 #include "tests/unit/shm_scene.h"
 
-enum { MIB = 1 << 20, KILLS = 300, KEYS = 2000, VALUE_MAX = 48 * 1024 };
+enum {
+	MIB = 1 << 20,
+	KILLS = 2000,
+	KILLS_UNDER_SANITIZER = 200,
+	KEYS = 2000,
+	VALUE_MAX = 48 * 1024,
+	STOPPED_PUTS = 101
+};
 static struct scene scene;
 
 static int setup(void **state)
@@ -167,22 +174,35 @@ static bool repaired_at_once(void)
 	return sound;
 }
 
+/* OPTIMAX_SOAK_KILLS=10000 for more of it. */
+static int soak_kills(void)
+{
+	const char *wanted = getenv("OPTIMAX_SOAK_KILLS");
+
+#ifdef OPTIMAX_SANITIZED
+	return wanted ? atoi(wanted) : KILLS_UNDER_SANITIZER;
+#else
+	return wanted ? atoi(wanted) : KILLS;
+#endif
+}
+
 static void test_writers_killed_at_random(void **state)
 {
 	struct report *report = report_new();
+	int kills = soak_kills();
 	uint64_t random = 88172645463325252u, repairs = 0;
 	pid_t readers[2];
 
 	(void)state;
 	for (int i = 0; i < 2; i++)
 		readers[i] = start_reader(scene.cache, report, random_next(&random));
-	for (int i = 0; i < KILLS; i++) {
+	for (int i = 0; i < kills; i++) {
 		pid_t writer = start_writer(scene.cache, random_next(&random));
 
-		pause_us(500 + random_next(&random) % 1500);
+		pause_us(100 + random_next(&random) % 1900);
 		end(writer, SIGKILL);
 		/* Every tenth death is looked into at once; the others pile up. */
-		if (i % 10 == 0)
+		if (i % 50 == 0)
 			assert_true(repaired_at_once());
 	}
 	for (uint32_t i = 0; i < scene.cache->geometry.shard_count; i++)
@@ -191,7 +211,7 @@ static void test_writers_killed_at_random(void **state)
 	for (int i = 0; i < 2; i++)
 		end(readers[i], 0);
 	assert_true(repaired_at_once());
-	print_message("%d kills, %lu repairs, %lu hits, %lu wrong, %lu entries at the end\n", KILLS,
+	print_message("%d kills, %lu repairs, %lu hits, %lu wrong, %lu entries at the end\n", kills,
 	    (unsigned long)repairs, (unsigned long)report->hits, (unsigned long)report->wrong,
 	    (unsigned long)scene_entries(&scene));
 	assert_int_equal(report->wrong, 0);
@@ -249,9 +269,16 @@ static int64_t real_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+static int compare_us(const void *a, const void *b)
+{
+	int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
 static void test_stopped_writer(void **state)
 {
-	int64_t put_us, get_us;
+	int64_t get_us, put_us[STOPPED_PUTS], median_us;
 	int status;
 	pid_t holder;
 
@@ -261,20 +288,28 @@ static void test_stopped_writer(void **state)
 	assert_int_equal(waitpid(holder, &status, WUNTRACED), holder);
 	assert_true(WIFSTOPPED(status));
 
-	put_us = real_us();
-	assert_int_equal(put_sealed(scene.cache, 5, 2), CACHE_DROPPED);
-	put_us = real_us() - put_us;
-	assert_int_equal(scene_counted(&scene, CACHE_GROUP_LLM, METRIC_CACHE_DROPPED), 1);
+	for (int i = 0; i < STOPPED_PUTS; i++) {
+		put_us[i] = real_us();
+		assert_int_equal(put_sealed(scene.cache, 5, 2), CACHE_DROPPED);
+		put_us[i] = real_us() - put_us[i];
+	}
+	assert_int_equal(
+	    scene_counted(&scene, CACHE_GROUP_LLM, METRIC_CACHE_DROPPED), STOPPED_PUTS);
+	qsort(put_us, STOPPED_PUTS, sizeof(put_us[0]), compare_us);
+	median_us = put_us[STOPPED_PUTS / 2];
 	get_us = real_us();
 	for (int i = 0; i < 1000; i++) {
 		assert_int_equal(get_sealed(scene.cache, 5), 1);
 		assert_int_equal(get_sealed(scene.cache, 6), 0);
 	}
 	get_us = real_us() - get_us;
-	print_message(
-	    "put dropped after %ld us, 2000 gets in %ld us\n", (long)put_us, (long)get_us);
-	/* Generous, for a machine that is busy; the bound itself is 1 ms. */
-	assert_in_range(put_us, 900, 200000);
+	print_message("puts dropped after %ld us (median), %ld (p90), %ld (at most); 2000 gets in "
+	              "%ld us\n",
+	    (long)median_us, (long)put_us[STOPPED_PUTS * 9 / 10], (long)put_us[STOPPED_PUTS - 1],
+	    (long)get_us);
+	/* The median, and a generous bound on all: the machine may be busy. */
+	assert_in_range(median_us, 400, 1000);
+	assert_in_range(put_us[STOPPED_PUTS - 1], 400, 200000);
 
 	end(holder, SIGKILL);
 	assert_int_equal(put_sealed(scene.cache, 5, 3), CACHE_OK);
