@@ -21,3 +21,7 @@ tests_crash_scribbles_CFLAGS = $(CRASH_CFLAGS)
 tests_crash_scribbles_LDADD = $(CRASH_LIBS)
 check_SCRIPTS += tests/crash/instructions.sh tests/crash/mutations.py
 EXTRA_DIST += tests/crash/instructions.sh tests/crash/mutations.py
+check_PROGRAMS += tests/crash/stopped
+tests_crash_stopped_SOURCES = tests/crash/stopped.c $(CRASH_SCENE)
+tests_crash_stopped_CFLAGS = $(CRASH_CFLAGS)
+tests_crash_stopped_LDADD = $(CRASH_LIBS)

@@ -1,29 +1,34 @@
 #!/bin/sh
 # The model of lock, sequence and repair holds, and each variant with one thing left out fails.
-#	tests/spin/spin.sh
+#	tests/spin/spin.sh [--all]   --all: two deaths, and not one
 command -v spin >/dev/null || { echo "skipped: no spin here (script/setup installs it)"; exit 77; }
 model=$(cd "${top_srcdir:-.}/tests/spin" && pwd)/shard.pml
 scratch=$(mktemp -d /tmp/optimax-spin-XXXXXX) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1
 
+optimise=-O1
 # check BROKEN DEFINITION...: 0 where the model holds
 check() {
 	broken=$1
 	shift
 	spin -a -DBROKEN="$broken" "$@" "$model" >spin.log || { cat spin.log; return 2; }
-	${CC:-cc} -O2 -w -DSAFETY -DCOLLAPSE -DVECTORSZ=2048 -o pan pan.c || return 2
+	${CC:-cc} "$optimise" -w -DSAFETY -DCOLLAPSE -DVECTORSZ=2048 -o pan pan.c || return 2
 	./pan -m2000000 -w22 >pan.log 2>&1 || return 2
 	grep -q 'search not completed\|max search depth too small' pan.log && return 2
 	grep -q 'errors: 0' pan.log
 }
 
 # Where a slot is used twice it takes three writers, and nobody dies.
-for size in "-DWRITERS=2 -DDEATHS=2" "-DWRITERS=3 -DDEATHS=0"; do
+deaths=1
+[ "${1-}" = --all ] && deaths=2
+for size in "-DWRITERS=2 -DDEATHS=$deaths" "-DWRITERS=3 -DDEATHS=0"; do
 	# shellcheck disable=SC2086
 	check 0 $size || { echo "the model does not hold with $size:"; cat pan.log; exit 1; }
 	echo "holds with $size: $(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1 states/p' pan.log)"
 done
+# These fail soon: to compile takes longer than to run.
+optimise=-O0
 for variant in 1 2 3 4 5 6; do
 	size=
 	[ $variant = 3 ] && size="-DWRITERS=3 -DDEATHS=0"
