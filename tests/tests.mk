@@ -5,6 +5,7 @@ include tests/unit/shm.mk
 include tests/crash/crash.mk
 include tests/spin/spin.mk
 include tests/tsan/tsan.mk
+include tests/fuzz/fuzz.mk
 include tests/unit/daemon.mk
 include tests/unit/worker.mk
 include tests/unit/client.mk
