@@ -25,3 +25,8 @@ check_PROGRAMS += tests/crash/stopped
 tests_crash_stopped_SOURCES = tests/crash/stopped.c $(CRASH_SCENE)
 tests_crash_stopped_CFLAGS = $(CRASH_CFLAGS)
 tests_crash_stopped_LDADD = $(CRASH_LIBS)
+# a database worker that a system test stops in the middle of a put
+noinst_PROGRAMS += tests/crash/optimax-database
+tests_crash_optimax_database_SOURCES = $(optimax_database_SOURCES)
+tests_crash_optimax_database_CFLAGS = $(optimax_database_CFLAGS)
+tests_crash_optimax_database_LDADD = libpgworker.a libshm_crash.a $(VALIDATE_LIBS) $(PQ_LIBS)
