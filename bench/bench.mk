@@ -27,3 +27,8 @@ bench_model_stub_SOURCES = bench/model_stub.c
 bench_model_stub_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 bench_model_stub_LDADD = $(COMMON_LIBS)
 EXTRA_DIST += bench/gateway
+# What the cache costs, on a segment of its own.
+noinst_PROGRAMS += bench/cache
+bench_cache_SOURCES = bench/cache.c
+bench_cache_CFLAGS = $(AM_CFLAGS) $(XXHASH_CFLAGS)
+bench_cache_LDADD = $(SHM_LIBS) -lm

@@ -132,9 +132,8 @@ static enum found copy_entry(struct lookup *lookup, struct layout_slot *slot, st
 
 static enum found walk(struct lookup *lookup, struct entry *entry)
 {
-	const struct geometry *geometry = &lookup->shard.cache->geometry;
-	uint32_t index =
-	    WORDS_LOAD_ACQUIRE(lookup->shard.buckets[lookup->hash & (geometry->bucket_count - 1)]);
+	const struct geometry *geometry = lookup->shard.geometry;
+	uint32_t index = WORDS_LOAD_ACQUIRE(*bucket_of(&lookup->shard, lookup->hash));
 
 	/* A chain that a writer changes may lead anywhere, but only to slots, and not for ever. */
 	for (int hops = 0; hops < CACHE_HOPS_MAX && index < geometry->slots_max; hops++) {
@@ -184,11 +183,7 @@ static bool is_known(enum cache_type type, int database)
 int cache_get(struct cache *cache, enum cache_type type, int database, struct bytes key,
     int64_t max_age_ms, struct buffer *value, struct cache_hit *ret_hit)
 {
-	struct lookup lookup = {.type = type,
-	    .key = key,
-	    .now_ms = clock_now_ms(),
-	    .max_age_ms = max_age_ms,
-	    .value = value};
+	struct lookup lookup = {.type = type, .key = key, .max_age_ms = max_age_ms, .value = value};
 	struct entry entry;
 	enum found found;
 
@@ -197,6 +192,9 @@ int cache_get(struct cache *cache, enum cache_type type, int database, struct by
 	lookup.database_index = (unsigned)(database + 1);
 	lookup.hash = cache_hash(cache, type, lookup.database_index, key);
 	lookup.shard = shard_of_hash(cache, lookup.hash);
+	/* The first of three dependent cache misses (bucket, slot, extent) passes meanwhile. */
+	__builtin_prefetch(bucket_of(&lookup.shard, lookup.hash));
+	lookup.now_ms = clock_now_ms();
 	found = look(&lookup, &entry);
 	if (found != FOUND_VALID) {
 		if (found == FOUND_EXPIRED)

@@ -236,11 +236,6 @@ uint32_t shard_data_limit_locked(const struct shard *shard)
 	return shard->geometry->grains - 2 * WORDS_LOAD(shard->header->slot_limit);
 }
 
-static _Atomic uint32_t *bucket_of(const struct shard *shard, uint64_t hash)
-{
-	return &shard->buckets[hash & (shard->geometry->bucket_count - 1)];
-}
-
 int shard_find_locked(const struct shard *shard, uint64_t hash, unsigned type,
     unsigned database_index, struct bytes key, uint32_t *ret_index)
 {
@@ -316,6 +311,8 @@ int shard_remove_locked(struct shard *shard, uint32_t index)
 	if (error)
 		return error;
 	room_mark_locked(shard, entry.extent, entry_grains(&entry), false);
+	/* The next entry goes where memory is warm, and the arena fills from the front. */
+	WORDS_STORE(shard->header->search_hand, entry.extent);
 	shard_count_locked(shard, &entry, false);
 	shard_push_free_locked(shard, index);
 	return 0;

@@ -47,6 +47,11 @@ struct shard {
 struct shard shard_at(struct cache *cache, uint32_t index);
 struct shard shard_of_hash(struct cache *cache, uint64_t hash);
 
+static inline _Atomic uint32_t *bucket_of(const struct shard *shard, uint64_t hash)
+{
+	return &shard->buckets[hash & (shard->geometry->bucket_count - 1)];
+}
+
 /* A slot's fields, copied. */
 struct entry {
 	uint64_t word, hash;

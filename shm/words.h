@@ -28,19 +28,25 @@ static inline size_t words_round(size_t size)
 	return (size + 7) & ~(size_t)7;
 }
 
-/* `from` is read in whole words: callers reserve words_round(size) there. */
+/*
+ * `from` is read in whole words: callers reserve words_round(size) there. The loops' words are
+ * variables of their own: one whose address is needed elsewhere would go through the stack.
+ */
 static inline void words_copy_out(void *to, const _Atomic uint64_t *from, size_t size)
 {
 	char *at = to;
-	uint64_t word;
+	size_t words = size / sizeof(uint64_t);
 
-	for (; size >= sizeof(word); size -= sizeof(word), at += sizeof(word), from++) {
-		word = WORDS_LOAD(*from);
-		memcpy(at, &word, sizeof(word));
+#pragma GCC unroll 8
+	for (size_t i = 0; i < words; i++) {
+		uint64_t word = WORDS_LOAD(from[i]);
+
+		memcpy(at + i * sizeof(word), &word, sizeof(word));
 	}
-	if (size > 0) {
-		word = WORDS_LOAD(*from);
-		memcpy(at, &word, size);
+	if (size % sizeof(uint64_t) > 0) {
+		uint64_t last = WORDS_LOAD(from[words]);
+
+		memcpy(at + words * sizeof(last), &last, size % sizeof(last));
 	}
 }
 
@@ -48,30 +54,38 @@ static inline void words_copy_out(void *to, const _Atomic uint64_t *from, size_t
 static inline void words_copy_in(_Atomic uint64_t *to, const void *from, size_t size)
 {
 	const char *at = from;
-	uint64_t word;
+	size_t words = size / sizeof(uint64_t);
 
-	for (; size >= sizeof(word); size -= sizeof(word), at += sizeof(word), to++) {
-		memcpy(&word, at, sizeof(word));
-		WORDS_STORE(*to, word);
+#pragma GCC unroll 8
+	for (size_t i = 0; i < words; i++) {
+		uint64_t word;
+
+		memcpy(&word, at + i * sizeof(word), sizeof(word));
+		WORDS_STORE(to[i], word);
 	}
-	if (size > 0) {
-		word = 0;
-		memcpy(&word, at, size);
-		WORDS_STORE(*to, word);
+	if (size % sizeof(uint64_t) > 0) {
+		uint64_t last = 0;
+
+		memcpy(&last, at + words * sizeof(last), size % sizeof(last));
+		WORDS_STORE(to[words], last);
 	}
 }
 
 static inline bool words_equal(const _Atomic uint64_t *shared, const void *bytes, size_t size)
 {
 	const char *at = bytes;
-	uint64_t here, there;
+	size_t words = size / sizeof(uint64_t);
+	uint64_t last;
 
-	for (; size >= sizeof(here); size -= sizeof(here), at += sizeof(here), shared++) {
-		there = WORDS_LOAD(*shared);
-		memcpy(&here, at, sizeof(here));
-		if (here != there)
+	for (size_t i = 0; i < words; i++) {
+		uint64_t word;
+
+		memcpy(&word, at + i * sizeof(word), sizeof(word));
+		if (WORDS_LOAD(shared[i]) != word)
 			return false;
 	}
-	there = size > 0 ? WORDS_LOAD(*shared) : 0;
-	return size == 0 || memcmp(&there, at, size) == 0;
+	if (size % sizeof(last) == 0)
+		return true;
+	last = WORDS_LOAD(shared[words]);
+	return memcmp(&last, at + words * sizeof(last), size % sizeof(last)) == 0;
 }
