@@ -41,6 +41,7 @@ optimaxctl_SOURCES = \
 	client/ctl_reply.c \
 	client/ctl_request.c \
 	client/ctl_schema.c \
+	client/ctl_segment.c \
 	client/ctl_stats.c
 optimaxctl_CFLAGS = $(AM_CFLAGS) $(MSGPACK_CFLAGS) $(JANSSON_CFLAGS) $(SMARTCOLS_CFLAGS)
 optimaxctl_LDFLAGS = $(AM_LDFLAGS) -static

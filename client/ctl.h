@@ -37,6 +37,8 @@ enum ctl_option {
 	CTL_RESET = 1 << 10,
 	CTL_TYPE = 1 << 11,
 	CTL_TABLE = 1 << 12,
+	CTL_SEGMENT = 1 << 14,
+	CTL_BY = 1 << 15,
 	CTL_ANY = 1 << 13, /* every command takes it */
 	CTL_ASK = CTL_LIMIT | CTL_MAX_AGE | CTL_TIMEOUT | CTL_NO_CACHE | CTL_STREAM | CTL_EXPLAIN,
 };
@@ -48,7 +50,7 @@ struct ctl {
 	const struct ctl_command *command;
 	const char *socket, *control, *database;
 	bool json, csv, help, version;
-	const char *route, *history, *type, *table;
+	const char *route, *history, *type, *table, *segment, *by;
 	int64_t limit, max_age_ms, timeout_ms; /* CTL_ABSENT */
 	bool no_cache, stream, explain, batch, watch, reset;
 	unsigned given; /* enum ctl_option */
@@ -147,6 +149,12 @@ const char *ctl_map_text(const msgpack_object *map, const char *key);
 /* The items of a list under a key; none where it is absent. */
 const msgpack_object *ctl_map_list(const msgpack_object *map, const char *key, size_t *ret_count);
 
+/* ---- ctl_segment.c ---- */
+
+/* The figures of an instance from its shared memory, with the daemon hung or gone: what `stats`
+ * answers, but for what only the router knows. CTL_OK, or says why not. */
+int ctl_segment_read(struct ctl *ctl, struct optimax_reply **ret_reply);
+
 /* ---- handlers ---- */
 
 int ctl_run_ask(struct ctl *ctl);
@@ -154,6 +162,7 @@ int ctl_run_sql(struct ctl *ctl);
 int ctl_run_batch(struct ctl *ctl, const char *method, const char *key);
 int ctl_run_schema(struct ctl *ctl);
 int ctl_run_stats(struct ctl *ctl);
+int ctl_run_cache(struct ctl *ctl);
 int ctl_run_status(struct ctl *ctl);
 /* A result that is one map: JSON, CSV, or `people` prints it. */
 int ctl_show(

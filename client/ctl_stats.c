@@ -10,7 +10,7 @@ enum { WATCH_MS = 2000 };
 /* A table of maps, one column a key. */
 struct list_column {
 	const char *key;
-	enum { LIST_TEXT, LIST_COUNT, LIST_NUMBER, LIST_SIZE, LIST_SECONDS } kind;
+	enum { LIST_TEXT, LIST_COUNT, LIST_NUMBER, LIST_SIZE, LIST_SECONDS, LIST_MILLIS } kind;
 	const char *heading;
 };
 
@@ -28,6 +28,8 @@ static void list_cell(
 		ctl_table_cell(table, ctl_size(text, ctl_map_integer(map, column->key)));
 	else if (column->kind == LIST_SECONDS)
 		ctl_table_cell(table, ctl_seconds(text, ctl_map_integer(map, column->key)));
+	else if (column->kind == LIST_MILLIS)
+		ctl_table_cell(table, ctl_seconds(text, ctl_map_integer(map, column->key) / 1000));
 	else
 		ctl_table_value(table, value);
 }
@@ -79,18 +81,24 @@ static void stats_figures(const msgpack_object *map)
 	const msgpack_object *times = optimax_get(map, "response_times");
 	char a[CTL_NUMBER], b[CTL_NUMBER];
 
-	printf("requests        %s in %s\n", ctl_count(a, ctl_map_integer(map, "total_requests")),
-	    ctl_seconds(b, ctl_map_integer(map, "uptime_s")));
+	printf("requests        %s", ctl_count(a, ctl_map_integer(map, "total_requests")));
+	if (optimax_get(map, "uptime_s"))
+		printf(" in %s", ctl_seconds(b, ctl_map_integer(map, "uptime_s")));
+	printf("\n");
 	printf("routed          %s by heuristics (%.1f %%), ",
 	    ctl_count(a, ctl_map_integer(rules, "hits")), ctl_map_number(rules, "percentage"));
 	printf("%s by a model\n", ctl_count(a, ctl_map_integer(model, "hits")));
-	printf("cache           %.1f %% hits, %s entries, %s\n",
-	    100 * ctl_map_number(cache, "hit_rate"),
-	    ctl_count(a, ctl_map_integer(cache, "total_entries")),
-	    ctl_size(b, ctl_map_integer(cache, "bytes")));
-	printf("response times  average %.2f ms, p50 %.2f ms, p90 %.2f ms, p99 %.2f ms\n",
+	printf("cache           %.1f %% hits", 100 * ctl_map_number(cache, "hit_rate"));
+	if (optimax_get(cache, "bytes"))
+		printf(", %s entries, %s", ctl_count(a, ctl_map_integer(cache, "total_entries")),
+		    ctl_size(b, ctl_map_integer(cache, "bytes")));
+	if (ctl_map_integer(cache, "repairs") > 0)
+		printf(", %s repairs", ctl_count(a, ctl_map_integer(cache, "repairs")));
+	printf("\nresponse times  average %.2f ms, p50 %.2f ms, p90 %.2f ms, p99 %.2f ms, "
+	       "p99.9 %.2f ms\n",
 	    ctl_map_number(times, "average_ms"), ctl_map_number(times, "p50_ms"),
-	    ctl_map_number(times, "p90_ms"), ctl_map_number(times, "p99_ms"));
+	    ctl_map_number(times, "p90_ms"), ctl_map_number(times, "p99_ms"),
+	    ctl_map_number(times, "p999_ms"));
 }
 
 static void stats_caches(const msgpack_object *cache)
@@ -167,29 +175,134 @@ static bool stats_pause(struct ctl *ctl)
 	return poll(&poller, 1, WATCH_MS) > 0;
 }
 
+static int stats_once(struct ctl *ctl)
+{
+	struct optimax_reply *reply;
+	int status = ctl->segment ? ctl_segment_read(ctl, &reply)
+	                          : ctl_request(ctl, "stats", NULL, NULL, NULL, &reply);
+
+	if (status != CTL_OK)
+		return status;
+	if (ctl->watch && ctl_format(ctl) == CTL_PEOPLE && isatty(STDOUT_FILENO))
+		printf("\033[H\033[2J");
+	ctl_show(ctl, reply, people_stats);
+	optimax_reply_free(reply);
+	return CTL_OK;
+}
+
 int ctl_run_stats(struct ctl *ctl)
 {
-	int status;
+	int status = CTL_OK;
 
+	if (ctl->reset && ctl->segment)
+		return ctl_usage(ctl, "--reset and --segment exclude each other");
 	if (ctl->reset)
 		return stats_reset(ctl);
-	status = ctl_connect(ctl);
+	if (ctl->segment)
+		ctl_catch_interrupt(ctl);
+	else
+		status = ctl_connect(ctl);
 	while (status == CTL_OK) {
-		struct optimax_reply *reply;
-		status = ctl_request(ctl, "stats", NULL, NULL, NULL, &reply);
-		if (status != CTL_OK)
-			break;
-		if (ctl->watch && ctl_format(ctl) == CTL_PEOPLE && isatty(STDOUT_FILENO))
-			printf("\033[H\033[2J");
-		ctl_show(ctl, reply, people_stats);
-		optimax_reply_free(reply);
-		if (!ctl->watch)
+		status = stats_once(ctl);
+		if (status != CTL_OK || !ctl->watch)
 			break;
 		if (stats_pause(ctl))
 			return CTL_INTERRUPTED;
 		if (ctl_format(ctl) == CTL_PEOPLE)
 			printf("\n");
 	}
+	return status;
+}
+
+/* ---- cache ---- */
+
+static void people_verify(const msgpack_object *map)
+{
+	char a[CTL_NUMBER], b[CTL_NUMBER];
+	int64_t repaired = ctl_map_integer(map, "repaired");
+	int64_t skipped = ctl_map_integer(map, "skipped");
+
+	printf("verified %s entries (%s) and their checksums in %lld shards: ",
+	    ctl_count(a, ctl_map_integer(map, "entries")),
+	    ctl_size(b, ctl_map_integer(map, "bytes")), (long long)ctl_map_integer(map, "shards"));
+	if (repaired == 0)
+		printf("all sound\n");
+	else
+		printf("%lld repaired, %s entries lost\n", (long long)repaired,
+		    ctl_count(a, ctl_map_integer(map, "lost")));
+	if (skipped > 0)
+		printf("%lld shards were busy and not looked at\n", (long long)skipped);
+}
+
+static void people_top(const msgpack_object *map)
+{
+	static const struct list_column entries[] = {
+	    {"type", LIST_TEXT, "type"},
+	    {"database", LIST_TEXT, "database"},
+	    {"bytes", LIST_SIZE, "size"},
+	    {"age_ms", LIST_MILLIS, "age"},
+	    {"left_ms", LIST_MILLIS, "expires in"},
+	    {"cost_ms", LIST_NUMBER, "cost ms"},
+	    {"uses", LIST_COUNT, "uses"},
+	};
+	size_t count;
+
+	ctl_map_list(map, "entries", &count);
+	printf("%zu entries by %s\n", count, ctl_map_text(map, "by"));
+	LIST(map, "entries", entries);
+}
+
+static void pack_text(msgpack_packer *packer, const char *text)
+{
+	msgpack_pack_str_with_body(packer, text, strlen(text));
+}
+
+/* The parameters of cache_top; what was not given is the daemon's choice. */
+static void pack_top(const struct ctl *ctl, msgpack_sbuffer *params)
+{
+	bool limited = ctl->limit != CTL_ABSENT;
+	msgpack_packer packer;
+
+	msgpack_packer_init(&packer, params, msgpack_sbuffer_write);
+	msgpack_pack_map(&packer, (size_t)(ctl->by != NULL) + (ctl->type != NULL) + limited);
+	if (ctl->by) {
+		pack_text(&packer, "by");
+		pack_text(&packer, ctl->by);
+	}
+	if (ctl->type) {
+		pack_text(&packer, "type");
+		pack_text(&packer, ctl->type);
+	}
+	if (limited) {
+		pack_text(&packer, "limit");
+		msgpack_pack_int64(&packer, ctl->limit);
+	}
+}
+
+int ctl_run_cache(struct ctl *ctl)
+{
+	bool top = strcmp(ctl->words[0], "top") == 0;
+	struct optimax_reply *reply;
+	msgpack_sbuffer params;
+	int status;
+
+	if (!top && strcmp(ctl->words[0], "verify") != 0)
+		return ctl_usage(ctl, "cache: '%s' is neither verify nor top", ctl->words[0]);
+	if (!top && (ctl->given & (CTL_BY | CTL_TYPE | CTL_LIMIT)))
+		return ctl_usage(ctl, "cache verify takes no --by, --type or --limit");
+	status = ctl_connect_control(ctl);
+	if (status != CTL_OK)
+		return status;
+	msgpack_sbuffer_init(&params);
+	if (top)
+		pack_top(ctl, &params);
+	status = ctl_request(
+	    ctl, top ? "cache_top" : "cache_verify", top ? &params : NULL, NULL, NULL, &reply);
+	msgpack_sbuffer_destroy(&params);
+	if (status != CTL_OK)
+		return status;
+	status = ctl_show(ctl, reply, top ? people_top : people_verify);
+	optimax_reply_free(reply);
 	return status;
 }
 

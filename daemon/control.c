@@ -1,5 +1,6 @@
 /*
- * The methods of the control socket: flush, reset_stats, reload, status.
+ * The methods of the control socket: flush, reset_stats, status; and those that the supervisor
+ * answers: reload, cache_verify, cache_top.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -14,6 +15,8 @@
 #include "shm/cache.h"
 #include "shm/metrics.h"
 #include "text/snapshot.h"
+
+enum { TOP_DEFAULT = 20 };
 
 /* ---- flush ---- */
 
@@ -130,70 +133,125 @@ int reset_stats_call(struct call *call, const void *params)
 	return 0;
 }
 
-/* ---- reload: the supervisor reads the file ---- */
+/* ---- what the supervisor does: reload, and looking into the cache ---- */
 
-struct reload {
+struct forward {
 	struct pending pending;
-	LIST_ENTRY(reload) link;
+	LIST_ENTRY(forward) link;
+	enum message_id id;
 	uint32_t request_msgid; /* on the control channel */
 };
 
-static LIST_HEAD(, reload) reloads = LIST_HEAD_INITIALIZER(reloads);
+static LIST_HEAD(, forward) forwards = LIST_HEAD_INITIALIZER(forwards);
 static uint32_t last_request_msgid;
 
-static void reload_abandon(struct pending *pending)
+static void forward_abandon(struct pending *pending)
 {
-	struct reload *reload =
-	    (struct reload *)(void *)((char *)pending - offsetof(struct reload, pending));
+	struct forward *forward =
+	    (struct forward *)(void *)((char *)pending - offsetof(struct forward, pending));
 
-	LIST_REMOVE(reload, link);
-	free(reload);
+	LIST_REMOVE(forward, link);
+	free(forward);
+}
+
+static void forward_call(struct call *call, enum message_id id, const void *params)
+{
+	struct router *router = client_router(call->client);
+	struct forward *forward = must_zalloc(sizeof(*forward));
+	CLEAN(buffer) struct buffer message = BUFFER_INIT;
+
+	forward->pending.abandon = forward_abandon;
+	forward->id = id;
+	forward->request_msgid = ++last_request_msgid;
+	LIST_INSERT_HEAD(&forwards, forward, link);
+	client_pend(call->client, call->msgid, &forward->pending);
+	message_pack_request(&message, forward->request_msgid, id, params);
+	channel_send(router->child->control, bytes_of_buffer(&message));
 }
 
 int reload_call(struct call *call, const void *params)
 {
-	struct router *router = client_router(call->client);
-	struct reload *reload = must_zalloc(sizeof(*reload));
 	struct reload_request_params none = {0};
-	CLEAN(buffer) struct buffer message = BUFFER_INIT;
 
 	(void)params;
-	reload->pending.abandon = reload_abandon;
-	reload->request_msgid = ++last_request_msgid;
-	LIST_INSERT_HEAD(&reloads, reload, link);
-	client_pend(call->client, call->msgid, &reload->pending);
-	message_pack_request(&message, reload->request_msgid, MESSAGE_ID_RELOAD_REQUEST, &none);
-	channel_send(router->child->control, bytes_of_buffer(&message));
+	forward_call(call, MESSAGE_ID_RELOAD_REQUEST, &none);
 	return 0;
 }
 
-static void answer_reload(struct reload *reload, const struct rpc_message *response)
+int cache_verify_call(struct call *call, const void *params)
 {
-	struct client *client = reload->pending.client;
+	struct inspect_cache_params inspect = {
+	    .job = bytes_of_string("verify"), .limit = FIELD_ABSENT};
+
+	(void)params;
+	forward_call(call, MESSAGE_ID_INSPECT_CACHE, &inspect);
+	return 0;
+}
+
+int cache_top_call(struct call *call, const void *params)
+{
+	const struct cache_top_params *asked = params;
+	struct inspect_cache_params inspect = {
+	    .job = bytes_of_string("top"),
+	    .by = asked->by.data ? asked->by : bytes_of_string("size"),
+	    .type = asked->type,
+	    .limit = asked->limit == FIELD_ABSENT ? TOP_DEFAULT : asked->limit,
+	};
+	unsigned mask;
+
+	if (!bytes_equal_string(inspect.by, "size") && !bytes_equal_string(inspect.by, "use") &&
+	    !bytes_equal_string(inspect.by, "cost"))
+		return error_set(
+		    &call->error, ERROR_BAD_REQUEST, "\"by\" must be size, use or cost");
+	if (flush_mask(asked->type, &mask, &call->error) != 0)
+		return (int)call->error.code;
+	forward_call(call, MESSAGE_ID_INSPECT_CACHE, &inspect);
+	return 0;
+}
+
+/* The result as the client gets it; false where it can't be read. */
+static bool append_result(enum message_id id, struct bytes result, struct buffer *message)
+{
+	struct inspect_cache_result inspected;
+	struct error error;
+
+	if (id == MESSAGE_ID_INSPECT_CACHE) {
+		if (message_unpack(&inspect_cache_result_row, result, &inspected, &error) != 0)
+			return false;
+		result = inspected.pairs;
+	}
+	buffer_append_bytes(message, result);
+	return true;
+}
+
+static void answer_forward(struct forward *forward, const struct rpc_message *response)
+{
+	struct client *client = forward->pending.client;
 	struct buffer message = BUFFER_INIT;
 	struct error error;
 
-	client_unpend(&reload->pending);
-	if (!response->error.data) {
-		message_pack_response_head(&message, reload->pending.msgid);
-		buffer_append_bytes(&message, response->result);
+	client_unpend(&forward->pending);
+	error_set(&error, ERROR_INTERNAL, "the supervisor's answer can't be read");
+	message_pack_response_head(&message, forward->pending.msgid);
+	if (!response->error.data && append_result(forward->id, response->result, &message)) {
 		client_answer(client, &message);
 	} else {
-		if (message_unpack_error(response->error, &error) != 0)
-			error_set(&error, ERROR_INTERNAL, "the supervisor's answer can't be read");
-		client_answer_error(client, reload->pending.msgid, &error);
+		if (response->error.data)
+			message_unpack_error(response->error, &error);
+		buffer_deinit(&message);
+		client_answer_error(client, forward->pending.msgid, &error);
 	}
-	reload_abandon(&reload->pending);
+	forward_abandon(&forward->pending);
 }
 
 void control_take_response(const struct rpc_message *response)
 {
-	struct reload *reload;
+	struct forward *forward;
 
-	LIST_FOREACH(reload, &reloads, link)
+	LIST_FOREACH(forward, &forwards, link)
 	{
-		if (reload->request_msgid == response->msgid) {
-			answer_reload(reload, response);
+		if (forward->request_msgid == response->msgid) {
+			answer_forward(forward, response);
 			return;
 		}
 	}

@@ -16,13 +16,14 @@ optimax_router_SOURCES = \
 	daemon/request.c daemon/request.h \
 	daemon/router.c daemon/router.h \
 	daemon/schema_reply.c daemon/schema_reply.h \
+	daemon/figures.c daemon/figures.h \
 	daemon/stats_reply.c
 optimax_router_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 optimax_router_LDADD = $(CLASSIFY_LIBS) $(TEXT_LIBS) $(SNAPSHOT_LIBS) $(SHM_LIBS) $(COMMON_LIBS)
 # optimax-check: prepares the segments at start, verifies and repairs them later.
 optimaxlibexec_PROGRAMS += optimax-check
-optimax_check_SOURCES = daemon/check.c
-optimax_check_LDADD = $(SHM_LIBS)
+optimax_check_SOURCES = daemon/check.c daemon/figures.c daemon/figures.h
+optimax_check_LDADD = $(SHM_LIBS) $(MSGPACK_LIBS)
 # optimaxd: configuration and supervisor. No client's bytes, no segment.
 noinst_LIBRARIES += libconfig.a libsupervisor.a
 libconfig_a_SOURCES = \
@@ -38,6 +39,7 @@ libsupervisor_a_SOURCES = \
 	daemon/checker.c daemon/checker.h \
 	daemon/child_life.c daemon/child_life.h \
 	daemon/children.c daemon/children.h \
+	daemon/inspection.c daemon/inspection.h \
 	daemon/instance_lock.c daemon/instance_lock.h \
 	daemon/listen.c daemon/listen.h \
 	daemon/reload.c daemon/relay.c daemon/wiring.c daemon/supervisor_parts.h \

@@ -15,6 +15,8 @@ static const struct {
     {MESSAGE_ID_STATS, stats_call},
     {MESSAGE_ID_PING, ping_call},
     {MESSAGE_ID_FLUSH, flush_call},
+    {MESSAGE_ID_CACHE_VERIFY, cache_verify_call},
+    {MESSAGE_ID_CACHE_TOP, cache_top_call},
     {MESSAGE_ID_RESET_STATS, reset_stats_call},
     {MESSAGE_ID_RELOAD, reload_call},
     {MESSAGE_ID_STATUS, status_call},
@@ -32,6 +34,8 @@ union any_params {
 	struct stats_params stats;
 	struct ping_params ping;
 	struct flush_params flush;
+	struct cache_verify_params cache_verify;
+	struct cache_top_params cache_top;
 	struct reset_stats_params reset_stats;
 	struct reload_params reload;
 	struct status_params status;

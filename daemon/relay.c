@@ -67,6 +67,26 @@ static int take_reload_request(
 	return 0;
 }
 
+/* The answer comes when the checker has ended, or never where this router has by then. */
+static int take_inspect_cache(
+    struct supervisor *supervisor, struct child_record *child, struct rpc_message *message)
+{
+	CLEAN(buffer) struct buffer reply = BUFFER_INIT;
+	struct inspect_cache_params params;
+	struct error error;
+	struct bytes map;
+
+	if (rpc_params_map(message->params, &map, &error) != 0 ||
+	    message_unpack(&message_rows[MESSAGE_ID_INSPECT_CACHE], map, &params, &error) != 0)
+		return -EBADMSG;
+	if (inspections_start(&supervisor->inspections, supervisor->config, supervisor->lock_fd,
+	        &params, child->pid, message->msgid, &error) == 0)
+		return 0;
+	message_pack_error(&reply, true, message->msgid, &error);
+	channel_send(child->control, bytes_of_buffer(&reply));
+	return 0;
+}
+
 static int take_service_state(
     struct supervisor *supervisor, struct child_record *child, struct rpc_message *message)
 {
@@ -92,6 +112,7 @@ static const struct {
 } methods[] = {
     {MESSAGE_ID_READY, RPC_NOTIFICATION, ROLE_COUNT, take_ready},
     {MESSAGE_ID_SNAPSHOT, RPC_NOTIFICATION, ROLE_WATCHER, take_snapshot},
+    {MESSAGE_ID_INSPECT_CACHE, RPC_REQUEST, ROLE_ROUTER, take_inspect_cache},
     {MESSAGE_ID_RELOAD_REQUEST, RPC_REQUEST, ROLE_ROUTER, take_reload_request},
     {MESSAGE_ID_SERVICE_STATE, RPC_NOTIFICATION, ROLE_ROUTER, take_service_state},
 };

@@ -1,97 +1,16 @@
 /*
- * The method stats: what the metrics segment and the cache say, in the protocol's words.
+ * The method stats: the figures, and what the router itself knows.
  */
 #include "common/clock.h"
 #include "common/pack.h"
 #include "daemon/client.h"
 #include "daemon/databases.h"
+#include "daemon/figures.h"
 #include "daemon/methods.h"
 #include "daemon/pool.h"
 #include "daemon/router.h"
 #include "shm/cache.h"
 #include "shm/metrics.h"
-
-static const char *const group_names[CACHE_GROUP_COUNT] = {
-    [CACHE_GROUP_ROUTE] = "route",
-    [CACHE_GROUP_CHAT] = "chat",
-    [CACHE_GROUP_SQL] = "sql",
-    [CACHE_GROUP_LLM] = "llm",
-};
-
-static const enum cache_group groups[CACHE_TYPE_COUNT] = {
-#define CACHE_TYPE(id, name, group, ttl_key, writer) [CACHE_##id] = CACHE_GROUP_##group,
-#include "common/cache_types.def"
-#undef CACHE_TYPE
-};
-
-static const char *const cache_counter_names[METRIC_CACHE_COUNTER_COUNT] = {
-#define COUNTER(id, name, help)
-#define GAUGE(id, name, help)
-#define HISTOGRAM(id, name, unit, help)
-#define CACHE_COUNTER(id, name, help) [METRIC_CACHE_##id] = name,
-#include "common/metrics.def"
-#undef COUNTER
-#undef GAUGE
-#undef HISTOGRAM
-#undef CACHE_COUNTER
-};
-
-static double share(uint64_t part, uint64_t rest)
-{
-	return part + rest > 0 ? (double)part / (double)(part + rest) : 0.0;
-}
-
-static void pack_group(const struct metrics_sum *sum, const struct cache_usage *usage,
-    enum cache_group group, struct buffer *message)
-{
-	uint64_t entries = 0, bytes = 0;
-
-	for (int type = 0; type < CACHE_TYPE_COUNT; type++) {
-		if (groups[type] != group)
-			continue;
-		entries += usage->entries[type];
-		bytes += usage->bytes[type];
-	}
-	pack_map(message, METRIC_CACHE_COUNTER_COUNT + 2);
-	for (int counter = 0; counter < METRIC_CACHE_COUNTER_COUNT; counter++)
-		pack_pair_int(
-		    message, cache_counter_names[counter], (int64_t)sum->cache[group][counter]);
-	pack_pair_int(message, "entries", (int64_t)entries);
-	pack_pair_int(message, "bytes", (int64_t)bytes);
-}
-
-static void pack_cache(
-    const struct metrics_sum *sum, const struct cache_usage *usage, struct buffer *message)
-{
-	uint64_t hits = 0, misses = 0, entries = 0, bytes = 0;
-
-	for (int group = 0; group < CACHE_GROUP_COUNT; group++) {
-		hits += sum->cache[group][METRIC_CACHE_HITS];
-		misses += sum->cache[group][METRIC_CACHE_MISSES];
-	}
-	for (int type = 0; type < CACHE_TYPE_COUNT; type++) {
-		entries += usage->entries[type];
-		bytes += usage->bytes[type];
-	}
-	pack_map(message, 3 + CACHE_GROUP_COUNT);
-	pack_pair_float(message, "hit_rate", share(hits, misses));
-	pack_pair_int(message, "total_entries", (int64_t)entries);
-	pack_pair_int(message, "bytes", (int64_t)bytes);
-	for (int group = 0; group < CACHE_GROUP_COUNT; group++) {
-		pack_string(message, group_names[group]);
-		pack_group(sum, usage, (enum cache_group)group, message);
-	}
-}
-
-static void pack_response_times(
-    const struct metrics_histogram_sum *response, struct buffer *message)
-{
-	pack_map(message, 4);
-	pack_pair_float(message, "average_ms", response->average / 1000.0);
-	pack_pair_float(message, "p50_ms", (double)response->p50 / 1000.0);
-	pack_pair_float(message, "p90_ms", (double)response->p90 / 1000.0);
-	pack_pair_float(message, "p99_ms", (double)response->p99 / 1000.0);
-}
 
 static size_t in_flight_of(const struct router *router, const struct child_mirror *child)
 {
@@ -122,26 +41,15 @@ static void pack_worker(
 	pack_pair_int(message, "in_flight", (int64_t)in_flight_of(router, child));
 }
 
-static void pack_stats(struct router *router, const struct metrics_sum *sum, struct buffer *message)
+static void pack_stats(struct router *router, struct buffer *message)
 {
-	uint64_t heuristic = sum->counters[METRIC_ROUTED_HEURISTIC];
-	uint64_t model = sum->counters[METRIC_ROUTED_MODEL];
+	struct metrics_sum sum;
 	struct cache_usage usage;
 
+	metrics_read(router->metrics, &sum);
 	cache_usage(router->cache, &usage);
-	pack_map(message, 7);
-	pack_pair_int(message, "total_requests", (int64_t)sum->counters[METRIC_REQUESTS]);
-	pack_string(message, "heuristic_routing");
-	pack_map(message, 2);
-	pack_pair_int(message, "hits", (int64_t)heuristic);
-	pack_pair_float(message, "percentage", 100.0 * share(heuristic, model));
-	pack_string(message, "model_routing");
-	pack_map(message, 1);
-	pack_pair_int(message, "hits", (int64_t)model);
-	pack_string(message, "cache_stats");
-	pack_cache(sum, &usage, message);
-	pack_string(message, "response_times");
-	pack_response_times(&sum->histograms[METRIC_RESPONSE], message);
+	pack_map(message, FIGURES_PAIRS + 2);
+	figures_pack(&sum, &usage, message);
 	pack_string(message, "workers");
 	pack_array(message, router->child_count);
 	for (size_t i = 0; i < router->child_count; i++)
@@ -153,12 +61,10 @@ int stats_call(struct call *call, const void *params)
 {
 	struct router *router = client_router(call->client);
 	struct buffer message = BUFFER_INIT;
-	struct metrics_sum sum;
 
 	(void)params;
-	metrics_read(router->metrics, &sum);
 	message_pack_response_head(&message, call->msgid);
-	pack_stats(router, &sum, &message);
+	pack_stats(router, &message);
 	client_answer(call->client, &message);
 	return 0;
 }

@@ -26,7 +26,9 @@ static void on_child_signal(struct supervisor *supervisor)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (!children_reaped(&supervisor->children, pid, status))
+		if (!children_reaped(&supervisor->children, pid, status) &&
+		    !inspections_reaped(
+		        &supervisor->inspections, &supervisor->children, pid, status))
 			checker_reaped(&supervisor->checker, supervisor->config,
 			    supervisor->lock_fd, pid, status);
 	}
@@ -170,6 +172,7 @@ int supervisor_run(const char *config_file, struct config *config)
 	if (status == 0) {
 		serve(&supervisor);
 		end_checker(&supervisor.checker);
+		inspections_end(&supervisor.inspections);
 		log_notice("stopped");
 	}
 	listeners_close(&supervisor.listeners);

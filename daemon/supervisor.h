@@ -11,6 +11,7 @@
 #include "daemon/checker.h"
 #include "daemon/children.h"
 #include "daemon/config.h"
+#include "daemon/inspection.h"
 #include "daemon/listen.h"
 #include "daemon/snapshots.h"
 
@@ -33,6 +34,7 @@ struct supervisor {
 	struct children children;
 	struct snapshots snapshots;
 	struct checker checker;
+	struct inspections inspections;
 	struct event *signals[SUPERVISOR_SIGNALS];
 	enum supervisor_phase phase;
 	bool is_ready; /* READY=1 was sent */

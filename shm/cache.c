@@ -9,7 +9,6 @@ enum {
 	/* A writer that was stopped in there must not stop a put, which returns within 1 ms with
 	 * what the kernel's timers and the scheduler add to this. */
 	CACHE_LOCK_WAIT_US = 500,
-	CACHE_VERIFY_WAIT_US = 1000000,
 	CACHE_GET_TRIES = 5,
 	CACHE_HOPS_MAX = 256,
 	CACHE_MARK_EVERY = 32,
@@ -432,25 +431,6 @@ void cache_usage(struct cache *cache, struct cache_usage *ret_usage)
 		}
 	}
 	*ret_usage = usage;
-}
-
-uint64_t cache_verify(struct cache *cache, bool checksums)
-{
-	uint64_t repaired = 0;
-
-	for (uint32_t i = 0; i < cache->geometry.shard_count; i++) {
-		struct shard shard = shard_at(cache, i);
-		uint64_t repairs = WORDS_LOAD(shard.header->repairs);
-
-		if (shard_lock(&shard, CACHE_VERIFY_WAIT_US))
-			continue;
-		if (!shard_is_sound_locked(&shard, checksums))
-			shard_repair_locked(&shard, checksums);
-		if (WORDS_LOAD(shard.header->repairs) != repairs)
-			repaired++;
-		shard_unlock(&shard);
-	}
-	return repaired;
 }
 
 void cache_count_in(struct cache *cache, struct metrics *metrics)

@@ -87,9 +87,33 @@ struct cache_usage {
 /* Sums of what is live; without a lock, so right within the writes of this moment. */
 void cache_usage(struct cache *cache, struct cache_usage *ret_usage);
 
+struct cache_verified {
+	uint64_t shards;
+	uint64_t skipped; /* shards whose lock stayed busy: not looked at */
+	uint64_t repaired; /* shards */
+	uint64_t lost; /* entries that a repair gave up */
+};
 /* Walks every shard and checks what must hold; `checksums` also every entry's checksum.
  * Repairs shards that are not clean. Returns the number of shards repaired. */
 uint64_t cache_verify(struct cache *cache, bool checksums);
+void cache_verify_all(struct cache *cache, bool checksums, struct cache_verified *ret_verified);
+
+enum cache_order { CACHE_BY_SIZE, CACHE_BY_USE, CACHE_BY_COST };
+
+/* One entry as `cache top` shows it: never its key or value. */
+struct cache_listed {
+	enum cache_type type;
+	int database;
+	uint64_t bytes; /* key, value and their headers */
+	int64_t age_ms, left_ms; /* since it was stored; until it expires */
+	uint64_t cost_us;
+	uint32_t uses; /* about, and at most LAYOUT_USES_MAX */
+};
+/* The first `limit` valid entries in that order, by a walk without a lock. Returns how many. */
+size_t cache_top(struct cache *cache, unsigned type_mask, enum cache_order order, size_t limit,
+    struct cache_listed *ret_entries);
+/* The name of a claimed database; empty where there is none. */
+struct bytes cache_database_name(const struct cache *cache, int database);
 
 struct metrics;
 /* Where this process counts hits, misses and evictions; NULL: nowhere. */

@@ -13,6 +13,7 @@ libshm_a_SOURCES = \
 	shm/room.c \
 	shm/segment.c shm/segment.h \
 	shm/shard.c shm/shard.h \
+	shm/survey.c \
 	shm/words.h
 libshm_a_CFLAGS = $(AM_CFLAGS) $(XXHASH_CFLAGS)
 SHM_LIBS = libshm.a libcommon.a $(XXHASH_LIBS)

@@ -1,5 +1,8 @@
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "shm/shard.h"
 #include "tests/unit/shm_scene.h"
@@ -379,6 +382,74 @@ static void test_relations(void **state)
 	assert_non_null(scene_get_of(&scene, CACHE_RESULT, shop, "q", -1));
 }
 
+static void test_top(void **state)
+{
+	int shop = cache_database(scene.cache, bytes_of_string("shop"));
+	struct cache_listed top[3];
+	char key[16], value[3000] = "";
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		struct cache_put put = scene_put_of(i % 2 ? CACHE_RESULT : CACHE_CHAT, "", "");
+
+		snprintf(key, sizeof(key), "%u", i);
+		put.key = bytes_of_string(key);
+		put.value = bytes_of(value, 100 + 100 * i);
+		put.cost_us = 1000 * (i + 1) % 7000;
+		put.database = shop;
+		assert_int_equal(cache_put(scene.cache, &put), CACHE_OK);
+	}
+	for (int i = 0; i < 3; i++)
+		scene_get_of(&scene, CACHE_CHAT, shop, "4", -1);
+	assert_int_equal(cache_top(scene.cache, ~0u, CACHE_BY_SIZE, 3, top), 3);
+	assert_true(top[0].bytes > top[1].bytes && top[1].bytes > top[2].bytes);
+	assert_in_range(top[0].bytes, 2000, 2300);
+	assert_int_equal(top[0].type, CACHE_RESULT);
+	assert_int_equal(top[0].database, shop);
+	assert_int_equal(cache_top(scene.cache, ~0u, CACHE_BY_USE, 1, top), 1);
+	assert_int_equal(top[0].uses, 3);
+	assert_in_range(top[0].bytes, 500, 700);
+	assert_int_equal(cache_top(scene.cache, 1u << CACHE_CHAT, CACHE_BY_COST, 3, top), 3);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(top[i].type, CACHE_CHAT);
+	assert_true(top[0].cost_us >= top[1].cost_us && top[1].cost_us >= top[2].cost_us);
+
+	/* What is no longer valid is not shown. */
+	cache_flush(scene.cache, 1u << CACHE_CHAT, CACHE_NO_DATABASE);
+	assert_int_equal(cache_top(scene.cache, 1u << CACHE_CHAT, CACHE_BY_SIZE, 3, top), 0);
+	scene_clock_advance(60001);
+	assert_int_equal(cache_top(scene.cache, ~0u, CACHE_BY_SIZE, 3, top), 0);
+}
+
+/* A shard whose lock stays taken is told, not passed over in silence. */
+static void test_verify_tells_what_it_skipped(void **state)
+{
+	struct cache_verified verified;
+	struct shard shard = shard_at(scene.cache, 1);
+	struct lock *lock = &shard.header->lock;
+	pid_t pid;
+
+	(void)state;
+	cache_verify_all(scene.cache, true, &verified);
+	assert_int_equal(verified.shards, scene.cache->geometry.shard_count);
+	assert_int_equal(verified.skipped, 0);
+	pid = fork();
+	if (pid == 0) {
+		lock_take(lock, 1000);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	waitpid(pid, NULL, WUNTRACED);
+	cache_verify_all(scene.cache, true, &verified);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(verified.skipped, 1);
+	assert_int_equal(verified.repaired, 0);
+	cache_verify_all(scene.cache, true, &verified);
+	assert_int_equal(verified.skipped, 0);
+	assert_int_equal(verified.repaired, 1);
+}
+
 static void test_databases(void **state)
 {
 	char name[80];
@@ -484,6 +555,8 @@ int main(void)
 	    TEST(test_flush),
 	    TEST(test_put_after_flush),
 	    TEST(test_relations),
+	    TEST(test_top),
+	    TEST(test_verify_tells_what_it_skipped),
 	    TEST(test_databases),
 	    TEST(test_scribbled_value),
 	    TEST(test_scribbled_shard),
