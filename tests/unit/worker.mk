@@ -33,7 +33,7 @@ check_PROGRAMS += tests/unit/test_generation
 tests_unit_test_generation_SOURCES = tests/unit/test_generation.c tests/unit/builtin_schema.h \
 	worker/generation.c worker/provider.c worker/provider_builtin.c
 tests_unit_test_generation_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_test_generation_LDADD = $(MODEL_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_generation_LDADD = $(MODEL_LIBS) libshm.a $(CMOCKA_LIBS)
 
 # the gateway to model servers: what needs no server
 check_PROGRAMS += tests/unit/test_event_stream tests/unit/test_model_rules
@@ -43,7 +43,6 @@ tests_unit_test_event_stream_LDADD = libmodel.a $(COMMON_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_model_rules_SOURCES = tests/unit/test_model_rules.c tests/unit/builtin_schema.h
 tests_unit_test_model_rules_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_model_rules_LDADD = $(MODEL_LIBS) $(CMOCKA_LIBS)
-tests_unit_test_generation_LDADD = libshm.a $(BUILTIN_LIBS) $(CMOCKA_LIBS)
 
 # the limit around a statement
 check_PROGRAMS += tests/unit/test_limit_sql
