@@ -104,6 +104,8 @@ static const struct {
     {MESSAGE_ID_CONFIG_PATTERN, take_config},
     {MESSAGE_ID_CONFIG_DATABASE, take_config},
     {MESSAGE_ID_CONFIG_PROVIDER, take_config},
+    {MESSAGE_ID_CONFIG_PROMPT, take_config},
+    {MESSAGE_ID_CONFIG_EXAMPLE, take_config},
     {MESSAGE_ID_CONFIG_END, take_config},
     {MESSAGE_ID_WORK_CHANNEL, take_attach},
     {MESSAGE_ID_SNAPSHOT, take_snapshot},

@@ -25,6 +25,9 @@ struct child_database {
 	size_t schema_count;
 	char **schemas;
 	int64_t limit_rows, limit_bytes, limit_time_ms, limit_plan_cost;
+	size_t private_count;
+	char **private_columns; /* [schema.]table.column: never sampled */
+	bool share_values; /* sampled values may stand in prompts */
 	bool trust_role;
 };
 struct child_provider {
@@ -37,6 +40,12 @@ struct child_provider {
 struct child_keyword {
 	char *database; /* NULL: all */
 	char *route, *word;
+};
+struct child_prompt {
+	char *name, *text; /* name: as in common/prompts.def */
+};
+struct child_example {
+	char *database, *question, *sql;
 };
 struct child_pattern {
 	char *database; /* NULL: all */
@@ -52,12 +61,16 @@ struct child_config {
 	int64_t max_clients;
 	double min_confidence;
 	char *when_unsure;
+	char *prompts_version;
 	int64_t started_ms, supervisor_pid;
-	size_t database_count, provider_count, keyword_count, pattern_count;
+	size_t database_count, provider_count, keyword_count, pattern_count, prompt_count,
+	    example_count;
 	struct child_database *databases;
 	struct child_provider *providers;
 	struct child_keyword *keywords;
 	struct child_pattern *patterns;
+	struct child_prompt *prompts; /* inference workers only */
+	struct child_example *examples; /* router only */
 };
 
 struct child {

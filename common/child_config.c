@@ -20,6 +20,9 @@ static void database_deinit(struct child_database *database)
 	for (size_t i = 0; i < database->schema_count; i++)
 		free(database->schemas[i]);
 	free(database->schemas);
+	for (size_t i = 0; i < database->private_count; i++)
+		free(database->private_columns[i]);
+	free(database->private_columns);
 }
 
 static void provider_deinit(struct child_provider *provider)
@@ -54,6 +57,18 @@ void child_config_free(struct child_config *config)
 		free(config->patterns[i].route);
 		free(config->patterns[i].regex);
 	}
+	for (size_t i = 0; i < config->prompt_count; i++) {
+		free(config->prompts[i].name);
+		free(config->prompts[i].text);
+	}
+	for (size_t i = 0; i < config->example_count; i++) {
+		free(config->examples[i].database);
+		free(config->examples[i].question);
+		free(config->examples[i].sql);
+	}
+	free(config->prompts);
+	free(config->examples);
+	free(config->prompts_version);
 	free(config->databases);
 	free(config->providers);
 	free(config->keywords);
@@ -78,6 +93,7 @@ static void take_begin(struct child_config *config, const struct config_begin_pa
 	config->max_clients = from->max_clients;
 	config->min_confidence = from->min_confidence;
 	config->when_unsure = bytes_to_string(from->when_unsure);
+	config->prompts_version = bytes_to_string(from->prompts_version);
 	config->started_ms = from->started_ms;
 	config->supervisor_pid = from->supervisor_pid;
 }
@@ -118,6 +134,28 @@ static void take_database(struct child_config *config, const struct config_datab
 	database->limit_time_ms = from->limit_time_ms;
 	database->limit_plan_cost = from->limit_plan_cost;
 	database->trust_role = from->trust_role;
+	walk = texts_begin(from->private_columns);
+	while (texts_next(&walk, &schema))
+		*APPEND(database->private_columns, database->private_count) =
+		    bytes_to_string(schema);
+	database->share_values = from->share_values;
+}
+
+static void take_prompt(struct child_config *config, const struct config_prompt_params *from)
+{
+	struct child_prompt *prompt = APPEND(config->prompts, config->prompt_count);
+
+	prompt->name = bytes_to_string(from->name);
+	prompt->text = bytes_to_string(from->text);
+}
+
+static void take_example(struct child_config *config, const struct config_example_params *from)
+{
+	struct child_example *example = APPEND(config->examples, config->example_count);
+
+	example->database = bytes_to_string(from->database);
+	example->question = bytes_to_string(from->question);
+	example->sql = bytes_to_string(from->sql);
 }
 
 static void take_provider(struct child_config *config, const struct config_provider_params *from)
@@ -153,6 +191,8 @@ int child_config_take(
 		struct config_pattern_params pattern;
 		struct config_database_params database;
 		struct config_provider_params provider;
+		struct config_prompt_params prompt;
+		struct config_example_params example;
 		struct config_end_params end;
 	} params;
 
@@ -176,5 +216,9 @@ int child_config_take(
 		take_database(*config, &params.database);
 	else if (id == MESSAGE_ID_CONFIG_PROVIDER)
 		take_provider(*config, &params.provider);
+	else if (id == MESSAGE_ID_CONFIG_PROMPT)
+		take_prompt(*config, &params.prompt);
+	else if (id == MESSAGE_ID_CONFIG_EXAMPLE)
+		take_example(*config, &params.example);
 	return id == MESSAGE_ID_CONFIG_END;
 }

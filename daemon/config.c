@@ -11,12 +11,16 @@
 #define CONFIG_KEY_ROW(                                                                        \
     owner, field, path, type, presence, default_text, min, max, choices, apply, help)          \
 	{path, CONFIG_##type, presence, default_text, min, max, choices, CONFIG_APPLY_##apply, \
-	    help, offsetof(struct owner, field)},
+	    help, offsetof(struct owner, field), false},
+/* What stands in files that a key names: compared, freed and reported like a key. */
+#define HIDDEN_KEY(owner, field, path, type)                                    \
+	{path, CONFIG_##type, false, NULL, 0, 0, NULL, CONFIG_APPLY_LIVE, NULL, \
+	    offsetof(struct owner, field), true},
 
 static const struct config_key root_keys[] = {
 #define ROOT_KEY(...) CONFIG_KEY_ROW(config, __VA_ARGS__)
 #include "common/config_keys.def"
-};
+    HIDDEN_KEY(config, prompt_texts, "inference.prompts_dir (its files)", PROMPTS)};
 static const struct config_key pattern_keys[] = {
 #define PATTERN_KEY(...) CONFIG_KEY_ROW(config_pattern, __VA_ARGS__)
 #include "common/config_keys.def"
@@ -28,7 +32,11 @@ static const struct config_key provider_keys[] = {
 static const struct config_key database_keys[] = {
 #define DATABASE_KEY(...) CONFIG_KEY_ROW(config_database, __VA_ARGS__)
 #include "common/config_keys.def"
-};
+    HIDDEN_KEY(config_database, example_pairs, "examples (the file)", EXAMPLES)};
+static const struct config_key prompt_keys[] = {
+    HIDDEN_KEY(config_prompt, name, "name", TEXT) HIDDEN_KEY(config_prompt, text, "text", TEXT)};
+static const struct config_key example_keys[] = {HIDDEN_KEY(
+    config_example, question, "question", TEXT) HIDDEN_KEY(config_example, sql, "sql", TEXT)};
 
 #define SECTION(type, keys)                                          \
 	{                                                            \
@@ -40,6 +48,9 @@ static const struct config_section provider_section =
     SECTION(struct config_provider, provider_keys);
 static const struct config_section database_section =
     SECTION(struct config_database, database_keys);
+
+static const struct config_section prompt_section = SECTION(struct config_prompt, prompt_keys);
+static const struct config_section example_section = SECTION(struct config_example, example_keys);
 
 static const struct {
 	enum config_storage storage;
@@ -65,6 +76,8 @@ static const struct {
     [CONFIG_PATTERNS] = {CONFIG_LIST, &pattern_section, false},
     [CONFIG_PROVIDERS] = {CONFIG_LIST, &provider_section, true},
     [CONFIG_DATABASES] = {CONFIG_LIST, &database_section, true},
+    [CONFIG_PROMPTS] = {CONFIG_LIST, &prompt_section, false},
+    [CONFIG_EXAMPLES] = {CONFIG_LIST, &example_section, false},
 };
 
 enum config_storage config_storage(enum config_type type)

@@ -35,6 +35,8 @@ enum config_type {
 	CONFIG_PATTERNS,
 	CONFIG_PROVIDERS,
 	CONFIG_DATABASES,
+	CONFIG_PROMPTS, /* hidden keys' */
+	CONFIG_EXAMPLES,
 	CONFIG_TYPE_COUNT
 };
 
@@ -65,6 +67,15 @@ enum config_storage { CONFIG_STRING, CONFIG_INTEGER, CONFIG_NUMBER, CONFIG_FLAG,
 struct config {
 #define ROOT_KEY CONFIG_STRUCT_FIELD
 #include "common/config_keys.def"
+	struct config_list prompt_texts; /* of the files in prompts_dir that are there */
+};
+/* One file of prompts_dir, by its name in common/prompts.def. */
+struct config_prompt {
+	char *name, *text;
+};
+/* One pair of an examples file. */
+struct config_example {
+	char *question, *sql;
 };
 struct config_pattern {
 #define PATTERN_KEY CONFIG_STRUCT_FIELD
@@ -77,6 +88,7 @@ struct config_provider {
 struct config_database {
 #define DATABASE_KEY CONFIG_STRUCT_FIELD
 #include "common/config_keys.def"
+	struct config_list example_pairs; /* of the file `examples` */
 };
 #undef CONFIG_STRUCT_FIELD
 
@@ -97,6 +109,7 @@ struct config_key {
 	enum config_apply apply;
 	const char *help;
 	size_t offset; /* in the section's struct */
+	bool hidden; /* comes from another file: config_files.h */
 };
 
 /* The file itself, or one element of a list. */

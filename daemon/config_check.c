@@ -167,6 +167,36 @@ static void check_concurrency(
 	    (long long)check->config->inference_workers);
 }
 
+/* [SCHEMA.]TABLE.COLUMN, each with something in it. */
+static bool is_column_name(const char *text)
+{
+	size_t dots = 0;
+
+	for (const char *at = text; *at; at++) {
+		if (*at != '.')
+			continue;
+		dots++;
+		if (at == text || at[1] == '.' || at[1] == '\0')
+			return false;
+	}
+	return dots == 1 || dots == 2;
+}
+
+static void check_private(struct check *check, size_t index, const struct config_list *columns)
+{
+	for (size_t i = 0; i < columns->count; i++) {
+		char at[64];
+
+		if (is_column_name(columns->items[i]))
+			continue;
+		snprintf(at, sizeof(at), "databases[%zu].private[%zu]", index, i);
+		CHECK_FAULT(check, at,
+		    "\"%.80s\" is no column; write table.column or "
+		    "schema.table.column",
+		    (char *)columns->items[i]);
+	}
+}
+
 void config_check(struct config *config, const char *folder, const struct config_node *root,
     struct config_faults *faults)
 {
@@ -185,5 +215,6 @@ void config_check(struct config *config, const char *folder, const struct config
 		struct config_database *database = config->databases.items[i];
 
 		check_schemas(&check, i, &database->schemas);
+		check_private(&check, i, &database->private_columns);
 	}
 }

@@ -11,10 +11,11 @@
 
 #include "common/bytes.h"
 #include "daemon/config_check.h"
+#include "daemon/config_files.h"
 #include "daemon/config_value.h"
 #include "daemon/config_yaml.h"
 
-enum { FILE_BYTES_MAX = 1 << 20, KEYS_MAX = 64, SHOWN_KEY_CHARS = 64 };
+enum { KEYS_MAX = 64, SHOWN_KEY_CHARS = 64 };
 
 /* One section that is being read: the file, or one element of a list. */
 struct section_reader {
@@ -100,6 +101,8 @@ static void suggest_key(
 		const char *at;
 		size_t size;
 
+		if (reader->section->keys[i].hidden)
+			continue;
 		if (strcmp(last_component(path), key) == 0)
 			elsewhere = path;
 		at = component_behind(path, prefix, &size);
@@ -215,7 +218,8 @@ static void read_key(
 static const struct config_key *find_key(const struct section_reader *reader, const char *path)
 {
 	for (size_t i = 0; i < reader->section->key_count; i++)
-		if (strcmp(reader->section->keys[i].path, path) == 0)
+		if (!reader->section->keys[i].hidden &&
+		    strcmp(reader->section->keys[i].path, path) == 0)
 			return &reader->section->keys[i];
 	return NULL;
 }
@@ -291,27 +295,6 @@ static void read_section(const struct config_section *section, void *value, cons
 	}
 }
 
-static int read_content(const char *path, struct buffer *content)
-{
-	CLEAN(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	struct stat status;
-
-	if (fd < 0 || fstat(fd, &status) != 0)
-		return -errno;
-	if (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode) && !S_ISCHR(status.st_mode))
-		return S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL;
-	while (content->size <= FILE_BYTES_MAX) {
-		ssize_t size = read(fd, buffer_reserve(content, 65536), 65536);
-
-		if (size < 0)
-			return -errno;
-		if (size == 0)
-			return 0;
-		content->size += (size_t)size;
-	}
-	return -EFBIG;
-}
-
 /* Where relative paths start: the folder of the file, wherever a symbolic link to it stands. */
 static char *folder_of(const char *path)
 {
@@ -331,7 +314,7 @@ struct config *config_read_file(const char *path, struct config_faults *ret_faul
 	struct config_faults *faults = ret_faults;
 	struct config *config = config_new();
 	struct config_node *root = NULL;
-	int r = read_content(path, &content);
+	int r = config_files_content(path, &content);
 
 	faults->file = path;
 	faults->count = 0;
@@ -347,6 +330,8 @@ struct config *config_read_file(const char *path, struct config_faults *ret_faul
 		config_fault_add(
 		    faults, root->line, "file", "it is no map; write `key: value` lines");
 	config_check(config, folder, root, faults);
+	if (faults->count == 0)
+		config_files_read(config, folder, faults);
 	config_node_free(root);
 	if (faults->count == 0)
 		return config;

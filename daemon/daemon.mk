@@ -34,7 +34,7 @@ libconfig_a_SOURCES = \
 	daemon/config_read.c daemon/config_read.h \
 	daemon/config_value.c daemon/config_value.h \
 	daemon/config_yaml.c daemon/config_yaml.h
-libconfig_a_CFLAGS = $(AM_CFLAGS) $(YAML_CFLAGS)
+libconfig_a_CFLAGS = $(AM_CFLAGS) $(YAML_CFLAGS) $(XXHASH_CFLAGS)
 libsupervisor_a_SOURCES = \
 	daemon/checker.c daemon/checker.h \
 	daemon/child_life.c daemon/child_life.h \
@@ -48,7 +48,7 @@ libsupervisor_a_SOURCES = \
 	daemon/spawn.c daemon/spawn.h \
 	daemon/supervisor.c daemon/supervisor.h daemon/supervisor_stop.c
 libsupervisor_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(SYSTEMD_CFLAGS)
-SUPERVISOR_LIBS = libsupervisor.a libconfig.a $(COMMON_LIBS) $(YAML_LIBS) $(SYSTEMD_LIBS)
+SUPERVISOR_LIBS = libsupervisor.a libconfig.a $(COMMON_LIBS) $(YAML_LIBS) $(SYSTEMD_LIBS) $(XXHASH_LIBS)
 
 sbin_PROGRAMS += optimaxd
 optimaxd_SOURCES = daemon/optimaxd.c daemon/optimaxd.h
@@ -63,3 +63,6 @@ libclassify_a_SOURCES = \
 	daemon/classify_signals.c daemon/classify_signals.h
 libclassify_a_CFLAGS = $(AM_CFLAGS) $(PCRE2_CFLAGS) $(XXHASH_CFLAGS)
 CLASSIFY_LIBS = libclassify.a $(TEXT_LIBS) $(PCRE2_LIBS) -lm
+
+# the files that a configuration names: prompts and examples
+libconfig_a_SOURCES += common/prompts.def daemon/config_files.c daemon/config_files.h

@@ -225,7 +225,7 @@ static void name_providers(struct router *router)
 	const struct child_config *config = router->config;
 	CLEAN(buffer) struct buffer all = BUFFER_INIT;
 
-	buffer_printf(&all, "%s", PACKAGE_VERSION);
+	buffer_printf(&all, "%s\n%s", PACKAGE_VERSION, config->prompts_version);
 	for (size_t i = 0; i < config->provider_count; i++) {
 		const struct child_provider *provider = &config->providers[i];
 

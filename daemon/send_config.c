@@ -4,12 +4,14 @@
 
 #include "common/log.h"
 #include "common/message.h"
+#include "daemon/config_files.h"
 
 static void pack_begin(
     const struct config *config, const struct config_receiver *receiver, struct buffer *buffer)
 {
 	struct config_begin_params params;
 	enum log_level level = LOG_LEVEL_INFO;
+	char version[17];
 
 	message_init(&message_rows[MESSAGE_ID_CONFIG_BEGIN], &params);
 	log_level_from_name(config->log_level, &level);
@@ -26,6 +28,8 @@ static void pack_begin(
 	params.max_clients = config->max_clients;
 	params.min_confidence = config->min_confidence;
 	params.when_unsure = bytes_of_string(config->when_unsure);
+	config_files_version(config, version);
+	params.prompts_version = bytes_of_string(version);
 	params.started_ms = receiver->started_ms;
 	params.supervisor_pid = receiver->supervisor_pid;
 	message_pack_notification(buffer, MESSAGE_ID_CONFIG_BEGIN, &params);
@@ -79,13 +83,19 @@ static void pack_database(
     const struct config_database *database, bool with_dsn, struct buffer *buffer)
 {
 	CLEAN(buffer) struct buffer schemas = BUFFER_INIT;
+	CLEAN(buffer) struct buffer columns = BUFFER_INIT;
+	const struct config_list *hidden = &database->private_columns;
 	struct config_database_params params;
 
 	message_init(&message_rows[MESSAGE_ID_CONFIG_DATABASE], &params);
 	texts_pack(&schemas, (const char *const *)database->schemas.items, database->schemas.count);
 	params.name = bytes_of_string(database->name);
-	if (with_dsn)
+	texts_pack(&columns, (const char *const *)hidden->items, hidden->count);
+	if (with_dsn) {
 		params.dsn = bytes_of_string(database->dsn);
+		params.private_columns = bytes_of_buffer(&columns);
+	}
+	params.share_values = database->share_values;
 	params.workers = database->workers;
 	params.queue = database->queue;
 	params.schemas = bytes_of_buffer(&schemas);
@@ -159,6 +169,29 @@ static void pack_providers(
 		    config->providers.items[i], receiver, config->inference_workers, buffer);
 }
 
+static void pack_prompts(const struct config *config, struct buffer *buffer)
+{
+	for (size_t i = 0; i < config->prompt_texts.count; i++) {
+		const struct config_prompt *prompt = config->prompt_texts.items[i];
+		struct config_prompt_params params = {
+		    .name = bytes_of_string(prompt->name), .text = bytes_of_string(prompt->text)};
+
+		message_pack_notification(buffer, MESSAGE_ID_CONFIG_PROMPT, &params);
+	}
+}
+
+static void pack_examples(const struct config_database *database, struct buffer *buffer)
+{
+	for (size_t i = 0; i < database->example_pairs.count; i++) {
+		const struct config_example *example = database->example_pairs.items[i];
+		struct config_example_params params = {.database = bytes_of_string(database->name),
+		    .question = bytes_of_string(example->question),
+		    .sql = bytes_of_string(example->sql)};
+
+		message_pack_notification(buffer, MESSAGE_ID_CONFIG_EXAMPLE, &params);
+	}
+}
+
 void send_config_pack(
     const struct config *config, const struct config_receiver *receiver, struct buffer *buffer)
 {
@@ -170,5 +203,9 @@ void send_config_pack(
 	pack_databases(config, receiver, buffer);
 	if (receiver->role == ROLE_ROUTER || receiver->role == ROLE_INFERENCE)
 		pack_providers(config, receiver, buffer);
+	if (receiver->role == ROLE_INFERENCE)
+		pack_prompts(config, buffer);
+	for (size_t i = 0; receiver->role == ROLE_ROUTER && i < config->databases.count; i++)
+		pack_examples(config->databases.items[i], buffer);
 	message_pack_notification(buffer, MESSAGE_ID_CONFIG_END, &end);
 }

@@ -7,3 +7,12 @@ install-configuration:
 		$(INSTALL_DATA) $(top_srcdir)/etc/optimax.yaml \
 		'$(DESTDIR)$(sysconfdir)/optimax/optimax.yaml'
 .PHONY: install-configuration
+# The prompts that are built in, to be changed; never over the user's.
+install-data-hook: install-prompts
+install-prompts:
+	$(MKDIR_P) '$(DESTDIR)$(sysconfdir)/optimax/prompts'
+	for file in $(PROMPT_FILES); do \
+		installed='$(DESTDIR)$(sysconfdir)/optimax/prompts'/$${file##*/}; \
+		test -e "$$installed" || $(INSTALL_DATA) $(top_srcdir)/$$file "$$installed" || exit 1; \
+	done
+.PHONY: install-prompts

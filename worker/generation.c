@@ -10,6 +10,7 @@ struct schema {
 	char *database;
 	struct snapshot *snapshot;
 	struct vocabulary *vocabulary;
+	struct prompt_schema *prompt; /* of the vocabulary */
 };
 
 struct generation {
@@ -34,6 +35,7 @@ struct generation {
 static void schema_deinit(struct schema *schema)
 {
 	free(schema->database);
+	prompt_schema_free(schema->prompt);
 	vocabulary_free(schema->vocabulary);
 	snapshot_free(schema->snapshot);
 }
@@ -44,6 +46,14 @@ static struct schema *find_schema(const struct generations *all, struct bytes da
 		if (bytes_equal_string(database, all->schemas[i].database))
 			return &all->schemas[i];
 	return NULL;
+}
+
+static bool shares_values(const struct child_config *config, const char *database)
+{
+	for (size_t i = 0; config && i < config->database_count; i++)
+		if (strcmp(config->databases[i].name, database) == 0)
+			return config->databases[i].share_values;
+	return false;
 }
 
 void generations_set_schema(
@@ -63,6 +73,28 @@ void generations_set_schema(
 	schema->database = bytes_to_string(database);
 	schema->snapshot = snapshot;
 	schema->vocabulary = vocabulary_new(snapshot);
+	schema->prompt = prompt_schema_new(
+	    schema->vocabulary, shares_values(generations->config, schema->database));
+}
+
+/* Where share_values has changed the prompts do too. */
+static void renew_prompts(struct generations *all)
+{
+	for (size_t i = 0; i < all->schema_count; i++) {
+		struct schema *schema = &all->schemas[i];
+
+		prompt_schema_free(schema->prompt);
+		schema->prompt = prompt_schema_new(
+		    schema->vocabulary, shares_values(all->config, schema->database));
+	}
+}
+
+const struct prompt_schema *generations_prompt_schema(
+    const struct generations *generations, struct bytes database)
+{
+	const struct schema *schema = find_schema(generations, database);
+
+	return schema ? schema->prompt : NULL;
 }
 
 static bool is_configured(const struct child_config *config, const char *database)
@@ -222,11 +254,14 @@ static void ask(struct generation *generation, struct provider *provider)
 	call->age_ms = -1;
 	buffer_reset(&call->answer);
 	call->vocabulary = schema ? schema->vocabulary : NULL;
+	call->schema = schema ? schema->prompt : NULL;
+	call->config = all->config;
 	generation->declined = false;
 	generation->starting = true;
 	provider->type->generate(provider, call);
 	generation->starting = false;
 	call->vocabulary = NULL;
+	call->schema = NULL;
 }
 
 static void try_providers(struct generation *generation)
@@ -303,11 +338,12 @@ static struct generation *new_generation(
 	generation->msgid = msgid;
 	generation->began_us = clock_now_us();
 	generation->deadline_ms = clock_now_ms() + params->timeout_ms;
-	buffer_reserve(&generation->strings,
-	    params->question.size + params->history.size + params->database.size + 1);
+	buffer_reserve(&generation->strings, params->question.size + params->history.size +
+	                                         params->database.size + params->examples.size + 1);
 	call->job = provider_job_find(params->job);
 	call->question = keep(&generation->strings, params->question);
 	call->history = keep(&generation->strings, params->history);
+	call->examples = keep(&generation->strings, params->examples);
 	call->database = keep(&generation->strings, params->database);
 	call->client = params->client == FIELD_ABSENT ? 0 : params->client;
 	call->max_age_ms = params->max_age_ms == FIELD_ABSENT ? -1 : params->max_age_ms;
@@ -434,6 +470,7 @@ void generations_configure(struct generations *generations, const struct child_c
 	free_providers(generations);
 	generations->config = config;
 	forget_schemas(generations);
+	renew_prompts(generations);
 	generations->providers =
 	    must_zalloc((config->provider_count + 1) * sizeof(struct provider));
 	generations->provider_count = config->provider_count;

@@ -11,6 +11,7 @@
 #include "common/message.h"
 #include "shm/metrics.h"
 #include "text/snapshot.h"
+#include "worker/prompt_schema.h"
 #include "worker/provider.h"
 
 enum { GENERATIONS_MAX = 8192 };
@@ -43,6 +44,10 @@ void generations_deinit(struct generations *generations);
 /* Takes the snapshot. */
 void generations_set_schema(
     struct generations *generations, struct bytes database, struct snapshot *snapshot);
+
+/* As prompts show it; NULL where the schema has not come. */
+const struct prompt_schema *generations_prompt_schema(
+    const struct generations *generations, struct bytes database);
 
 void generation_start(
     struct generations *generations, uint32_t msgid, const struct generate_params *params);

@@ -25,14 +25,16 @@ static void end_group(struct introspection *introspection)
 	pg_connection_flush(connection);
 }
 
-void introspection_start(
-    struct introspection *introspection, struct pg_connection *connection, const char *database)
+void introspection_start(struct introspection *introspection, struct pg_connection *connection,
+    const struct child_database *database)
 {
 	const char *schemas = pg_connection_schemas(connection);
 
 	*introspection =
 	    (struct introspection){.connection = connection, .place = {.table = SIZE_MAX}};
-	schema_builder_init(&introspection->builder, database);
+	schema_builder_init(&introspection->builder, database->name);
+	schema_builder_keep_private(
+	    &introspection->builder, database->private_columns, database->private_count);
 	pg_connection_send(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", 0, NULL);
 	for (int query = 0; query < SCHEMA_QUERY_COUNT; query++)
 		pg_connection_send(

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/child.h"
 #include "worker/pg_connection.h"
 #include "worker/schema_build.h"
 
@@ -25,8 +26,8 @@ struct introspection {
 };
 
 /* The connection must be free. Zero-initialise before the first. */
-void introspection_start(
-    struct introspection *introspection, struct pg_connection *connection, const char *database);
+void introspection_start(struct introspection *introspection, struct pg_connection *connection,
+    const struct child_database *database);
 void introspection_deinit(struct introspection *introspection);
 /* From the connection's callback; look at `done` afterwards. */
 void introspection_result(struct introspection *introspection, const PGresult *result);

@@ -2,10 +2,9 @@
 
 #include <stdlib.h>
 
-#include "common/msgpack_scan.h"
 #include "worker/completion.h"
 #include "worker/hardness.h"
-#include "worker/plain_prompt.h"
+#include "worker/prompt.h"
 
 enum {
 	BYTES_PER_TOKEN = 3, /* fewer than most texts have, so that nothing is cut */
@@ -23,55 +22,33 @@ static int add_message(
 	return json_array_append_new(messages, message);
 }
 
-/* The router has checked each turn: role and content, in any order. */
-static int add_turn(struct bytes *rest, json_t *messages, struct model_prompt *prompt)
-{
-	struct bytes key, value, content = BYTES_NONE;
-	struct msgpack_element element;
-	bool assistant = false;
-
-	if (!msgpack_read_element(rest, &element, NULL) || element.kind != MSGPACK_MAP)
-		return -1;
-	for (uint32_t left = element.count; left > 0; left--) {
-		if (!msgpack_read_element(rest, &element, &key) ||
-		    !msgpack_read_element(rest, &element, &value))
-			return -1;
-		if (bytes_equal_string(key, "content"))
-			content = value;
-		else
-			assistant = bytes_equal_string(value, "assistant");
-	}
-	return add_message(messages, assistant ? "assistant" : "user", content, prompt);
-}
-
-static int add_history(struct bytes history, json_t *messages, struct model_prompt *prompt)
-{
-	struct msgpack_element element;
-
-	if (!history.data)
-		return 0;
-	if (!msgpack_read_element(&history, &element, NULL) || element.kind != MSGPACK_ARRAY)
-		return -1;
-	for (uint32_t left = element.count; left > 0; left--)
-		if (add_turn(&history, messages, prompt) != 0)
-			return -1;
-	return 0;
-}
-
 static json_t *build_messages(const struct child_provider *settings,
-    const struct provider_call *call, struct model_prompt *prompt)
+    const struct provider_call *call, struct model_prompt *prompt, struct error *ret_error)
 {
-	CLEAN(buffer) struct buffer system = BUFFER_INIT, user = BUFFER_INIT;
-	json_t *messages = json_array();
+	static const enum prompt_kind kinds[PROVIDER_JOB_COUNT] = {[PROVIDER_ROUTE] = PROMPT_ROUTE,
+	    [PROVIDER_SQL] = PROMPT_SQL,
+	    [PROVIDER_CHAT] = PROMPT_CHAT};
+	struct prompt_request request = {.kind = kinds[call->job],
+	    .question = call->question,
+	    .history = call->history,
+	    .examples = call->examples,
+	    .schema = call->schema,
+	    .max_bytes = (size_t)settings->max_prompt};
+	struct prompt composed = {0};
+	json_t *messages = NULL;
 
-	/* Half of it for the schema: the rest is the question's and the history's. */
-	plain_prompt_build(call, (size_t)settings->max_prompt / 2, &system, &user);
-	if (add_message(messages, "system", bytes_of_buffer(&system), prompt) == 0 &&
-	    add_history(call->history, messages, prompt) == 0 &&
-	    add_message(messages, "user", bytes_of_buffer(&user), prompt) == 0)
-		return messages;
-	json_decref(messages);
-	return NULL;
+	if (prompt_compose(call->config, &request, &composed, ret_error) == 0)
+		messages = json_array();
+	for (size_t i = 0; messages && i < composed.count; i++) {
+		if (add_message(messages, composed.messages[i].role, composed.messages[i].content,
+		        prompt) == 0)
+			continue;
+		json_decref(messages);
+		messages = NULL;
+		error_set(ret_error, ERROR_MODEL_ERROR, "the prompt can't be written as JSON");
+	}
+	prompt_deinit(&composed);
+	return messages;
 }
 
 static const char *choose_model(
@@ -142,16 +119,9 @@ int model_prompt_init(struct model_prompt *prompt, const struct child_provider *
 	int r;
 
 	*prompt = (struct model_prompt){0};
-	request.messages = build_messages(settings, call, prompt);
+	request.messages = build_messages(settings, call, prompt, ret_error);
 	if (!request.messages)
-		return error_set(
-		    ret_error, ERROR_MODEL_ERROR, "the prompt can't be written as JSON");
-	if (prompt->size > (size_t)settings->max_prompt) {
-		json_decref(request.messages);
-		return error_set(ret_error, ERROR_MODEL_ERROR,
-		    "the prompt has %zu bytes; its max_prompt is %lld", prompt->size,
-		    (long long)settings->max_prompt);
-	}
+		return (int)ret_error->code;
 	context = context_for(prompt->size, settings->max_tokens);
 	if (context > *context_tokens)
 		*context_tokens = context;

@@ -14,7 +14,7 @@ struct model_prompt {
 	size_t size; /* bytes of all messages */
 };
 
-/* 0; ERROR_MODEL_ERROR where the prompt is over max_prompt. context_tokens, the largest so far
+/* 0; ERROR_TOO_LARGE where the prompt is over max_prompt. context_tokens, the largest so far
  * for this server, grows where more is needed: another value makes it load the model again. */
 int model_prompt_init(struct model_prompt *prompt, const struct child_provider *settings,
     const struct model_wire *wire, const struct provider_call *call, int64_t *context_tokens,

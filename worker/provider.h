@@ -18,6 +18,7 @@ enum provider_job { PROVIDER_ROUTE, PROVIDER_SQL, PROVIDER_CHAT, PROVIDER_JOB_CO
 struct cache;
 struct metrics;
 struct provider;
+struct prompt_schema;
 
 /* One job for one provider. Views are valid until it is done or cancelled. */
 struct provider_call {
@@ -25,8 +26,11 @@ struct provider_call {
 	struct bytes question;
 	struct bytes history; /* encoded; data NULL: none */
 	struct bytes database; /* whose schema it is */
+	struct bytes examples; /* verified ones: question, SQL, question, SQL …; data NULL: none */
 	const struct vocabulary *vocabulary; /* valid only during generate; NULL: no schema */
 	int64_t client; /* whose it is: clients take turns */
+	const struct prompt_schema *schema; /* the same, for prompt_compose */
+	const struct child_config *config; /* for prompt_compose */
 	int64_t timeout_ms; /* what is left of the request's time */
 	int64_t max_age_ms; /* an older completion is not read from the cache; -1: any age */
 	/* More of the answer to a chat job, as it comes. NULL: nobody wants it. */

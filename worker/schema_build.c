@@ -386,6 +386,56 @@ static int take_unique(struct schema_builder *builder, const PGresult *result)
 	return 0;
 }
 
+void schema_builder_keep_private(struct schema_builder *builder, char *const *columns, size_t count)
+{
+	builder->private_columns = must_zalloc((count + 1) * sizeof(char *));
+	builder->private_count = count;
+	for (size_t i = 0; i < count; i++)
+		builder->private_columns[i] = must_strdup(columns[i]);
+}
+
+/* Without a schema in front the table is meant in every schema: too much is kept private rather
+ * than too little. */
+static bool names_column(
+    const char *name, const struct snapshot_table *table, const struct snapshot_column *column)
+{
+	CLEAN(buffer) struct buffer whole = BUFFER_INIT;
+
+	buffer_printf(&whole, "%s.%s.%s", table->schema, table->name, column->name);
+	return strcmp(name, buffer_string(&whole)) == 0 ||
+	       strcmp(name, buffer_string(&whole) + strlen(table->schema) + 1) == 0;
+}
+
+static bool is_private(
+    const struct schema_builder *builder, const struct snapshot_table *table, size_t column)
+{
+	for (size_t i = 0; i < builder->private_count; i++)
+		if (names_column(builder->private_columns[i], table, &table->columns[column]))
+			return true;
+	return false;
+}
+
+static bool column_exists(const struct snapshot *snapshot, const char *name)
+{
+	for (size_t i = 0; i < snapshot->table_count; i++)
+		for (size_t k = 0; k < snapshot->tables[i].column_count; k++)
+			if (names_column(
+			        name, &snapshot->tables[i], &snapshot->tables[i].columns[k]))
+				return true;
+	return false;
+}
+
+const char *schema_builder_unknown_private(const struct schema_builder *builder, size_t *at)
+{
+	while (*at < builder->private_count) {
+		const char *name = builder->private_columns[(*at)++];
+
+		if (!column_exists(builder->snapshot, name))
+			return name;
+	}
+	return NULL;
+}
+
 static int take_samples(struct schema_builder *builder, const PGresult *result)
 {
 	for (int row = 0; row < PQntuples(result);) {
@@ -394,7 +444,8 @@ static int take_samples(struct schema_builder *builder, const PGresult *result)
 		struct snapshot_column *column;
 		size_t place;
 
-		if (id && find_column(builder, id, cell_int(result, row, 1), &place)) {
+		if (id && find_column(builder, id, cell_int(result, row, 1), &place) &&
+		    !is_private(builder, table_of(builder, id), place)) {
 			column = &table_of(builder, id)->columns[place];
 			column->sample_count = take_list(
 			    builder, result, run, 2, SCHEMA_SAMPLE_BYTES_MAX, &column->samples);
@@ -467,6 +518,9 @@ void schema_builder_deinit(struct schema_builder *builder)
 		free(builder->ids[i].attnums);
 		free(builder->ids[i].many);
 	}
+	for (size_t i = 0; i < builder->private_count; i++)
+		free(builder->private_columns[i]);
+	free(builder->private_columns);
 	free(builder->ids);
 	free(builder->id_of_table);
 	XXH3_freeState(builder->structure);
@@ -488,7 +542,8 @@ static bool is_unsampled(
 	const struct snapshot_column *column = &table->columns[place];
 
 	return table->readable && table->kind != TABLE_VIEW && table->kind != TABLE_FOREIGN &&
-	       column->kind == COLUMN_TEXT && column->sample_count == 0 && !id->many[place];
+	       column->kind == COLUMN_TEXT && column->sample_count == 0 && !id->many[place] &&
+	       !is_private(builder, table, place);
 }
 
 static const struct schema_table_id *id_of_table(const struct schema_builder *builder, size_t table)

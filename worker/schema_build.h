@@ -52,12 +52,20 @@ struct schema_builder {
 	size_t *id_of_table; /* indices into ids */
 	XXH3_state_t *structure; /* hash of all but estimates and samples */
 	char fingerprint[33];
+	size_t private_count;
+	char **private_columns; /* [schema.]table.column: no values of theirs are taken */
 };
 
 /* The SQL of a query; $1 is the configured schemas as text[]. */
 const char *schema_query_sql(enum schema_query query);
 
 void schema_builder_init(struct schema_builder *builder, const char *database);
+/* Before the first result. Names without a schema mean every schema's. */
+void schema_builder_keep_private(
+    struct schema_builder *builder, char *const *columns, size_t count);
+/* When all results are there: a private column that no table has, or NULL; *at starts with 0. A
+ * name that is misspelled keeps nothing private. */
+const char *schema_builder_unknown_private(const struct schema_builder *builder, size_t *at);
 /* Frees what is left; take the snapshot out before. */
 void schema_builder_deinit(struct schema_builder *builder);
 

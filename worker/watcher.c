@@ -99,7 +99,7 @@ static void begin_reading(struct watcher *watcher)
 	watcher->activity = ACTIVITY_READ;
 	watcher->began_ms = clock_now_ms();
 	introspection_deinit(&watcher->introspection);
-	introspection_start(&watcher->introspection, watcher->connection, watcher->database->name);
+	introspection_start(&watcher->introspection, watcher->connection, watcher->database);
 }
 
 static void begin_poll(struct watcher *watcher)
@@ -117,8 +117,15 @@ static void begin_poll(struct watcher *watcher)
 	pg_connection_flush(watcher->connection);
 }
 
-static void warn_of_gaps(struct watcher *watcher, const struct snapshot *snapshot)
+static void warn_of_gaps(struct watcher *watcher, const struct schema_builder *builder)
 {
+	const struct snapshot *snapshot = builder->snapshot;
+	const char *unknown;
+	size_t at = 0;
+
+	while ((unknown = schema_builder_unknown_private(builder, &at)))
+		log_warning(
+		    "private: there is no column \"%s\", it keeps nothing private", unknown);
 	for (size_t i = 0; i < watcher->database->schema_count; i++) {
 		const char *wanted = watcher->database->schemas[i];
 		bool there = false;
@@ -172,7 +179,7 @@ static void take_schema(struct watcher *watcher)
 		schema_keep_estimates(builder->snapshot, watcher->sent);
 	snapshot_encode(builder->snapshot, &encoded);
 	if (is_worth_sending(watcher, builder)) {
-		warn_of_gaps(watcher, builder->snapshot);
+		warn_of_gaps(watcher, builder);
 		send_schema(watcher, bytes_of_buffer(&encoded), builder->snapshot);
 		watcher->sent_structure = schema_builder_structure(builder);
 		if (watcher->sent)

@@ -78,9 +78,28 @@ libmodel_a_SOURCES = \
 	worker/model.c worker/model.h \
 	worker/model_answer.c worker/model_answer.h \
 	worker/model_prompt.c worker/model_prompt.h worker/model_wire.h \
-	worker/plain_prompt.c worker/plain_prompt.h \
 	worker/provider_ollama.c worker/provider_openai.c \
 	worker/retry.c worker/retry.h \
 	worker/turns.c worker/turns.h
 libmodel_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(CURL_CFLAGS)
-MODEL_LIBS = libmodel.a libshm.a $(BUILTIN_LIBS) $(JANSSON_LIBS) $(CURL_LIBS)
+MODEL_LIBS = libmodel.a libprompt.a libshm.a $(BUILTIN_LIBS) $(JANSSON_LIBS) $(CURL_LIBS)
+
+# what models are sent
+noinst_LIBRARIES += libprompt.a
+libprompt_a_SOURCES = common/prompts.def \
+	worker/prompt.c worker/prompt.h \
+	worker/prompt_fence.c worker/prompt_fence.h \
+	worker/prompt_schema.c worker/prompt_schema.h \
+	worker/prompt_template.c worker/prompt_template.h
+libprompt_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+PROMPT_LIBS = libprompt.a $(BUILTIN_LIBS)
+# The built-in prompts as strings, in the order of common/prompts.def.
+PROMPT_FILES = etc/prompts/sql.txt etc/prompts/route.txt etc/prompts/chat.txt etc/prompts/repair.txt
+worker/prompt_texts.inc: $(PROMPT_FILES)
+	$(AM_V_GEN)$(MKDIR_P) worker && for file in $(PROMPT_FILES); do \
+		sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' \
+			$(top_srcdir)/$$file && echo ,; \
+	done >$@.new && mv $@.new $@
+worker/libprompt_a-prompt_template.$(OBJEXT): worker/prompt_texts.inc
+CLEANFILES += worker/prompt_texts.inc
+EXTRA_DIST += $(PROMPT_FILES)

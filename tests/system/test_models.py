@@ -567,7 +567,7 @@ def test_sql_by_a_model(with_shop, kind):
         else:
             assert body["response_format"]["json_schema"]["schema"]["required"] == ["sql"]
             assert body["response_format"]["type"] == "json_schema" and body["temperature"] == 0
-        assert "orders(" in body["messages"][0]["content"]
+        assert "CREATE TABLE orders (" in body["messages"][1]["content"]
         # The fixed part is the same bytes for the next question: servers keep it.
         daemon.ask("and what else was there", route="sql")
         assert model.requests[1].messages[0] == model.requests[0].messages[0]
@@ -621,7 +621,7 @@ def test_hostile_sql_is_refused(with_shop):
 
 def test_unsure_is_routed_by_the_model(with_shop):
     def answer(request):
-        return '{"route": "chat"}' if "Decide" in request.messages[0]["content"] else "Fine, thanks"
+        return '{"route": "chat"}' if "You decide" in request.messages[0]["content"] else "Fine, thanks"
     with FakeModel([say(answer)]) as model:
         daemon = with_shop(provider(model), routing={"min_confidence": 1})
         reply = daemon.ask("things of late")

@@ -148,6 +148,50 @@ static void test_samples(void **state)
 
 static const struct {
 	const char *name;
+	char column[32];
+	bool is_private, is_known;
+} private_rows[] = {
+    {"table and column", "customers.name", true, true},
+    {"with its schema", "public.customers.name", true, true},
+    {"another table's", "orders.name", false, false},
+    {"another schema's", "sales.customers.name", false, false},
+    {"misspelled", "customers.nane", false, false},
+};
+
+static void test_private_columns(void **state)
+{
+	static const struct answer sampled = {SCHEMA_SAMPLES, 4, {{"20", "3", "Ann", "f"}}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(private_rows) / sizeof(private_rows[0]); i++) {
+		CLEAN(free) char *column = must_strdup(private_rows[i].column);
+		char *columns[] = {column};
+		struct schema_place place = {.table = SIZE_MAX};
+		struct schema_builder builder;
+		size_t at = 0, asked = 0;
+
+		print_message("%s\n", private_rows[i].name);
+		schema_builder_init(&builder, "shop");
+		schema_builder_keep_private(&builder, columns, 1);
+		for (size_t k = 0; k < sizeof(answers) / sizeof(answers[0]); k++)
+			assert_int_equal(
+			    take(&builder,
+			        answers[k].query == SCHEMA_SAMPLES ? &sampled : &answers[k]),
+			    0);
+		assert_int_equal(builder.snapshot->tables[0].columns[2].sample_count,
+		    private_rows[i].is_private ? 0 : 1);
+		/* And what has no samples yet is not looked at either. */
+		while (schema_builder_unsampled(&builder, &place))
+			asked += place.table == 0 && place.column == 2;
+		assert_int_equal(asked, 0);
+		assert_int_equal(schema_builder_unknown_private(&builder, &at) == NULL,
+		    private_rows[i].is_known);
+		schema_builder_deinit(&builder);
+	}
+}
+
+static const struct {
+	const char *name;
 	struct answer changed;
 	bool structure;
 } changes[] = {
@@ -236,6 +280,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_a_schema_is_built),
 	    cmocka_unit_test(test_samples),
+	    cmocka_unit_test(test_private_columns),
 	    cmocka_unit_test(test_what_changes_the_structure),
 	    cmocka_unit_test(test_estimates_that_hardly_move_stay),
 	    cmocka_unit_test(test_bad_answers_are_refused),

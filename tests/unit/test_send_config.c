@@ -23,7 +23,8 @@ static const char text[] =
     " api_key_file: /secret-key}\n"
     "databases:\n"
     "  - {name: a, dsn: secret-a, schemas: [s, t], limits: {rows: 7}, routing: {keywords: {sql: "
-    "[w]}}}\n"
+    "[w]}},\n"
+    "     private: [secret-column.x], share_values: true}\n"
     "  - {name: b, dsn: secret-b, workers: 3}\n";
 
 static const struct {
@@ -34,7 +35,7 @@ static const struct {
 } cases[] = {
     {ROLE_ROUTER, NULL, 2, 2, 3, 1, ""},
     {ROLE_INFERENCE, NULL, 2, 2, 0, 0, "secret-host /secret-key"},
-    {ROLE_DATABASE, "a", 1, 0, 0, 0, "secret-a"},
+    {ROLE_DATABASE, "a", 1, 0, 0, 0, "secret-a secret-column"},
     {ROLE_WATCHER, "b", 1, 0, 0, 0, "secret-b"},
 };
 
@@ -114,7 +115,8 @@ static void every_role_reads_its_part(void **state)
 
 static void secrets_go_only_where_they_are_needed(void **state)
 {
-	static const char *const secrets[] = {"secret-a", "secret-b", "secret-host", "/secret-key"};
+	static const char *const secrets[] = {
+	    "secret-a", "secret-b", "secret-host", "/secret-key", "secret-column"};
 	CLEAN(config) struct config *config = config_must_read(text);
 
 	(void)state;
@@ -147,6 +149,8 @@ static void values_arrive(void **state)
 	assert_int_equal(read->databases[0].schema_count, 2);
 	assert_string_equal(read->databases[0].schemas[1], "t");
 	assert_null(read->databases[0].dsn);
+	assert_true(read->databases[0].share_values);
+	assert_false(read->databases[1].share_values);
 	assert_int_equal(read->databases[1].workers, 3);
 	assert_int_equal(read->databases[1].queue, 256);
 	assert_string_equal(read->providers[0].name, "rules");

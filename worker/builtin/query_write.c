@@ -58,7 +58,7 @@ static bool needs_quotes(const char *name)
 	           compare_word) != NULL;
 }
 
-static void append_name(struct buffer *sql, const char *name)
+void query_append_name(struct buffer *sql, const char *name)
 {
 	if (!needs_quotes(name)) {
 		buffer_append_string(sql, name);
@@ -99,19 +99,19 @@ static void append_table(struct writer *writer, size_t table)
 	const struct snapshot_table *row = table_of(writer, table);
 
 	if (!is_reached_bare(writer->query->snapshot, row)) {
-		append_name(writer->sql, row->schema);
+		query_append_name(writer->sql, row->schema);
 		buffer_append_string(writer->sql, ".");
 	}
-	append_name(writer->sql, row->name);
+	query_append_name(writer->sql, row->name);
 }
 
 static void append_column(struct writer *writer, struct query_column column)
 {
 	if (writer->qualified) {
-		append_name(writer->sql, table_of(writer, column.table)->name);
+		query_append_name(writer->sql, table_of(writer, column.table)->name);
 		buffer_append_string(writer->sql, ".");
 	}
-	append_name(writer->sql, table_of(writer, column.table)->columns[column.column].name);
+	query_append_name(writer->sql, table_of(writer, column.table)->columns[column.column].name);
 }
 
 /* The join's condition, always qualified. */
@@ -126,9 +126,9 @@ static void append_path(struct writer *writer)
 			buffer_append_string(writer->sql, " AND ");
 		append_column(writer, (struct query_column){path->child, path->key->columns[i]});
 		buffer_append_string(writer->sql, " = ");
-		append_name(writer->sql, parent->name);
+		query_append_name(writer->sql, parent->name);
 		buffer_append_string(writer->sql, ".");
-		append_name(writer->sql, path->key->ref_columns[i]);
+		query_append_name(writer->sql, path->key->ref_columns[i]);
 	}
 }
 
@@ -280,7 +280,7 @@ static void append_aggregate_alias(struct writer *writer)
 	if (strncmp(name, alias, strlen(alias)) != 0)
 		buffer_printf(&whole, "%s_", alias);
 	buffer_printf(&whole, "%.50s", name);
-	append_name(writer->sql, buffer_string(&whole));
+	query_append_name(writer->sql, buffer_string(&whole));
 }
 
 static void append_aggregate(struct writer *writer)
@@ -319,7 +319,7 @@ static void append_row_columns(struct writer *writer)
 		count = query_name_columns(table, names);
 	if (count == 0 || query_is_key(table, names[0])) {
 		if (writer->qualified) {
-			append_name(writer->sql, table->name);
+			query_append_name(writer->sql, table->name);
 			buffer_append_string(writer->sql, ".");
 		}
 		buffer_append_string(writer->sql, "*");

@@ -10,4 +10,6 @@
 void query_write(const struct query *query, struct buffer *ret_sql);
 /* Appends 'text', as a literal of standard_conforming_strings. */
 void query_append_literal(struct buffer *buffer, struct bytes text);
+/* Appends the name of a table or column, quoted only where it must be. */
+void query_append_name(struct buffer *sql, const char *name);
 const char *query_compare_sql(enum compare compare);

@@ -1,0 +1,64 @@
+#include "worker/prompt_fence.h"
+
+#include <stdbool.h>
+#include <strings.h>
+
+/* What a prompt uses as a tag, besides the names of placeholders. */
+static const char *const tags[] = {
+#define PROMPT_PLACEHOLDER(ID, name, fixed, help) name,
+#include "common/prompts.def"
+    "turn",
+};
+
+/* Whether a tag of ours, opening or closing, begins at a "<". */
+static bool is_tag(struct bytes text, size_t at)
+{
+	at++;
+	while (at < text.size && (text.data[at] == '/' || text.data[at] == ' '))
+		at++;
+	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
+		size_t size = strlen(tags[i]);
+
+		if (text.size - at >= size && strncasecmp(text.data + at, tags[i], size) == 0)
+			return true;
+	}
+	return false;
+}
+
+void prompt_fence_text(struct bytes text, struct buffer *buffer)
+{
+	for (size_t i = 0; i < text.size; i++) {
+		buffer_append(buffer, text.data + i, 1);
+		if (text.data[i] == '<' && is_tag(text, i))
+			buffer_append_string(buffer, "\\");
+	}
+}
+
+struct bytes prompt_fence_cut(struct bytes text, size_t max_bytes)
+{
+	if (text.size <= max_bytes)
+		return text;
+	while (max_bytes > 0 && ((unsigned char)text.data[max_bytes] & 0xc0) == 0x80)
+		max_bytes--;
+	return bytes_of(text.data, max_bytes);
+}
+
+void prompt_fence_line(struct bytes text, size_t max_bytes, struct buffer *buffer)
+{
+	struct bytes cut = prompt_fence_cut(text, max_bytes);
+	size_t at = buffer->size;
+
+	prompt_fence_text(cut, buffer);
+	for (; at < buffer->size; at++)
+		if ((unsigned char)buffer->data[at] < ' ')
+			buffer->data[at] = ' ';
+	if (cut.size < text.size)
+		buffer_append_string(buffer, "...");
+}
+
+void prompt_fence(const char *tag, struct bytes text, struct buffer *buffer)
+{
+	buffer_printf(buffer, "<%s>\n", tag);
+	prompt_fence_text(text, buffer);
+	buffer_printf(buffer, "\n</%s>\n", tag);
+}

@@ -1,0 +1,17 @@
+/*
+ * Text that is not ours, written so that it stays data: it can't close the tag that it stands in.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "common/bytes.h"
+
+/* Appends the text between <tag> and </tag>. */
+void prompt_fence(const char *tag, struct bytes text, struct buffer *buffer);
+/* Appends the text; tags of prompts in it are disarmed. */
+void prompt_fence_text(struct bytes text, struct buffer *buffer);
+/* The same in one line, cut at a character's end after max_bytes. */
+void prompt_fence_line(struct bytes text, size_t max_bytes, struct buffer *buffer);
+/* The text up to a character's end at or before max_bytes. */
+struct bytes prompt_fence_cut(struct bytes text, size_t max_bytes);

@@ -1,0 +1,264 @@
+#include "worker/prompt_schema.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "text/linking.h"
+#include "worker/builtin/query_write.h"
+#include "worker/prompt_fence.h"
+
+enum {
+	WHOLE_BYTES_MAX = 64 * 1024, /* a larger one never stands in a prompt whole */
+	COMMENT_BYTES_MAX = 160,
+	VALUE_BYTES_MAX = 40,
+	LABELS_MAX = 16,
+	SAMPLES_MAX = 4,
+	LINKED_TABLES_MAX = 40, /* more of them confuse a small model */
+	NARROW_COLUMNS_MAX = 24, /* of a table that is too wide */
+	NOTE_BYTES = 64, /* what says that there is more */
+};
+
+struct prompt_schema {
+	const struct snapshot *snapshot;
+	struct linking *linking;
+	bool share_values;
+	bool is_whole; /* `whole` has all readable tables */
+	struct buffer whole;
+};
+
+/* ---- one table ---- */
+
+static void write_table_name(
+    const struct snapshot *snapshot, const struct snapshot_table *table, struct buffer *buffer)
+{
+	if (snapshot_find_table(snapshot, NULL, table->name) != table) {
+		query_append_name(buffer, table->schema);
+		buffer_append_string(buffer, ".");
+	}
+	query_append_name(buffer, table->name);
+}
+
+static void write_values(
+    const char *head, const char *const *values, size_t count, size_t max, struct buffer *buffer)
+{
+	buffer_append_string(buffer, head);
+	for (size_t i = 0; i < count && i < max; i++) {
+		struct bytes value = bytes_of_string(values[i]);
+
+		buffer_append_string(buffer, i ? ", '" : "'");
+		prompt_fence_line(value, VALUE_BYTES_MAX, buffer);
+		buffer_append_string(buffer, "'");
+	}
+	if (count > max)
+		buffer_append_string(buffer, ", ...");
+}
+
+/* Behind the column: what it means, and what can stand in it. */
+static void write_notes(
+    const struct snapshot_column *column, bool share_values, struct buffer *buffer)
+{
+	const char *between = " -- ";
+
+	if (column->comment) {
+		buffer_append_string(buffer, between);
+		prompt_fence_line(bytes_of_string(column->comment), COMMENT_BYTES_MAX, buffer);
+		between = "; ";
+	}
+	if (column->label_count > 0) {
+		buffer_append_string(buffer, between);
+		write_values("one of ", column->labels, column->label_count, LABELS_MAX, buffer);
+	} else if (share_values && column->sample_count > 0) {
+		buffer_append_string(buffer, between);
+		write_values(
+		    "such as ", column->samples, column->sample_count, SAMPLES_MAX, buffer);
+	}
+}
+
+/* A key of one column stands with it; NULL: none. */
+static const struct snapshot_foreign_key *single_key(
+    const struct snapshot_table *table, size_t column)
+{
+	for (size_t i = 0; i < table->foreign_key_count; i++)
+		if (table->foreign_keys[i].column_count == 1 &&
+		    table->foreign_keys[i].columns[0] == column)
+			return &table->foreign_keys[i];
+	return NULL;
+}
+
+static bool is_in_key(const struct snapshot_table *table, size_t column)
+{
+	for (size_t i = 0; i < table->primary_key_count; i++)
+		if (table->primary_key[i] == column)
+			return true;
+	for (size_t i = 0; i < table->foreign_key_count; i++)
+		for (size_t k = 0; k < table->foreign_keys[i].column_count; k++)
+			if (table->foreign_keys[i].columns[k] == column)
+				return true;
+	return false;
+}
+
+static void write_reference(
+    const struct snapshot *snapshot, const struct snapshot_foreign_key *key, struct buffer *buffer)
+{
+	const struct snapshot_table *other =
+	    snapshot_find_table(snapshot, key->ref_schema, key->ref_table);
+
+	buffer_append_string(buffer, " REFERENCES ");
+	if (other)
+		write_table_name(snapshot, other, buffer);
+	else
+		query_append_name(buffer, key->ref_table);
+	for (size_t i = 0; i < key->column_count; i++) {
+		buffer_append_string(buffer, i ? ", " : "(");
+		query_append_name(buffer, key->ref_columns[i]);
+	}
+	buffer_append_string(buffer, ")");
+}
+
+static void write_column(const struct prompt_schema *schema, const struct snapshot_table *table,
+    size_t index, struct buffer *buffer)
+{
+	const struct snapshot_column *column = &table->columns[index];
+	const struct snapshot_foreign_key *key = single_key(table, index);
+
+	buffer_append_string(buffer, "  ");
+	query_append_name(buffer, column->name);
+	buffer_printf(buffer, " %s", column->type);
+	if (table->primary_key_count == 1 && table->primary_key[0] == index)
+		buffer_append_string(buffer, " PRIMARY KEY");
+	if (key)
+		write_reference(schema->snapshot, key, buffer);
+	buffer_append_string(buffer, ",");
+	write_notes(column, schema->share_values, buffer);
+	buffer_append_string(buffer, "\n");
+}
+
+static void write_long_keys(
+    const struct prompt_schema *schema, const struct snapshot_table *table, struct buffer *buffer)
+{
+	for (size_t i = 0; i < table->foreign_key_count; i++) {
+		const struct snapshot_foreign_key *key = &table->foreign_keys[i];
+
+		if (key->column_count < 2)
+			continue;
+		for (size_t k = 0; k < key->column_count; k++) {
+			buffer_append_string(buffer, k ? ", " : "  FOREIGN KEY (");
+			query_append_name(buffer, table->columns[key->columns[k]].name);
+		}
+		buffer_append_string(buffer, ")");
+		write_reference(schema->snapshot, key, buffer);
+		buffer_append_string(buffer, ",\n");
+	}
+}
+
+/* ranks NULL: all columns; else the keys and those that the question is about come first. */
+static void write_table(const struct prompt_schema *schema, size_t index,
+    const struct linking_ranks *ranks, struct buffer *buffer)
+{
+	const struct snapshot_table *table = &schema->snapshot->tables[index];
+	size_t left = ranks ? NARROW_COLUMNS_MAX : table->column_count, linked = 0;
+
+	for (size_t i = 0; ranks && i < table->column_count; i++)
+		linked += is_in_key(table, i) || linking_column_score(ranks, index, i) > 0;
+	buffer_append_string(buffer, "CREATE TABLE ");
+	write_table_name(schema->snapshot, table, buffer);
+	buffer_append_string(buffer, " (");
+	if (table->comment) {
+		buffer_append_string(buffer, " -- ");
+		prompt_fence_line(bytes_of_string(table->comment), COMMENT_BYTES_MAX, buffer);
+	}
+	buffer_append_string(buffer, "\n");
+	for (size_t i = 0; i < table->column_count && left > 0; i++) {
+		bool is_linked =
+		    ranks && (is_in_key(table, i) || linking_column_score(ranks, index, i) > 0);
+
+		if (ranks && !is_linked && linked >= left)
+			continue;
+		write_column(schema, table, i, buffer);
+		linked -= is_linked;
+		left--;
+	}
+	write_long_keys(schema, table, buffer);
+	buffer_append_string(buffer, ");\n");
+}
+
+/* ---- the schema ---- */
+
+static void write_whole(struct prompt_schema *schema)
+{
+	schema->is_whole = true;
+	for (size_t i = 0; i < schema->snapshot->table_count && schema->is_whole; i++) {
+		if (schema->snapshot->tables[i].readable)
+			write_table(schema, i, NULL, &schema->whole);
+		schema->is_whole = schema->whole.size <= WHOLE_BYTES_MAX;
+	}
+	if (!schema->is_whole)
+		buffer_deinit(&schema->whole);
+}
+
+struct prompt_schema *prompt_schema_new(const struct vocabulary *vocabulary, bool share_values)
+{
+	struct prompt_schema *schema = must_zalloc(sizeof(*schema));
+
+	schema->snapshot = vocabulary_snapshot(vocabulary);
+	schema->linking = linking_new(vocabulary);
+	schema->share_values = share_values;
+	write_whole(schema);
+	return schema;
+}
+
+void prompt_schema_free(struct prompt_schema *schema)
+{
+	if (!schema)
+		return;
+	linking_free(schema->linking);
+	buffer_deinit(&schema->whole);
+	free(schema);
+}
+
+/* The table whole, or else narrow, or else not. False: not. */
+static bool write_fitting(const struct prompt_schema *schema, size_t table,
+    const struct linking_ranks *ranks, size_t left, struct buffer *buffer)
+{
+	size_t before = buffer->size;
+
+	write_table(schema, table, NULL, buffer);
+	if (buffer->size - before <= left)
+		return true;
+	buffer->size = before;
+	write_table(schema, table, ranks, buffer);
+	if (buffer->size - before <= left)
+		return true;
+	buffer->size = before;
+	return false;
+}
+
+static void write_linked(const struct prompt_schema *schema, struct bytes question,
+    size_t max_bytes, struct buffer *buffer)
+{
+	size_t start = buffer->size, shown = 0, readable = 0;
+	struct linking_ranks ranks;
+
+	linking_rank(schema->linking, question, &ranks);
+	for (size_t i = 0; i < ranks.count && shown < LINKED_TABLES_MAX; i++) {
+		size_t table = ranks.tables[i].table;
+
+		if (schema->snapshot->tables[table].readable)
+			shown += write_fitting(
+			    schema, table, &ranks, max_bytes - (buffer->size - start), buffer);
+	}
+	linking_ranks_deinit(&ranks);
+	for (size_t i = 0; i < schema->snapshot->table_count; i++)
+		readable += schema->snapshot->tables[i].readable;
+	if (readable > shown)
+		buffer_printf(buffer, "-- and %zu more tables\n", readable - shown);
+}
+
+void prompt_schema_write(const struct prompt_schema *schema, struct bytes question,
+    size_t max_bytes, struct buffer *buffer)
+{
+	if (schema->is_whole && schema->whole.size <= max_bytes)
+		buffer_append_bytes(buffer, bytes_of_buffer(&schema->whole));
+	else if (max_bytes > NOTE_BYTES)
+		write_linked(schema, question, max_bytes - NOTE_BYTES, buffer);
+}
