@@ -53,6 +53,7 @@ static const struct option_row option_rows[] = {
     {"type", 270, "T", OPTION_TEXT, IN(type), CTL_TYPE, "only route, chat, sql or llm"},
     {"table", 271, "T", OPTION_TEXT, IN(table), CTL_TABLE,
         "only results that read this table; needs --database"},
+    {"job", 280, "J", OPTION_TEXT, IN(job), CTL_JOB, "sql, route or chat"},
 };
 
 enum { OPTION_ROWS = sizeof(option_rows) / sizeof(option_rows[0]) };

@@ -40,6 +40,7 @@ enum ctl_option {
 	CTL_SEGMENT = 1 << 14,
 	CTL_BY = 1 << 15,
 	CTL_ANY = 1 << 13, /* every command takes it */
+	CTL_JOB = 1 << 20,
 	CTL_ASK = CTL_LIMIT | CTL_MAX_AGE | CTL_TIMEOUT | CTL_NO_CACHE | CTL_STREAM | CTL_EXPLAIN,
 };
 
@@ -50,7 +51,7 @@ struct ctl {
 	const struct ctl_command *command;
 	const char *socket, *control, *database;
 	bool json, csv, help, version;
-	const char *route, *history, *type, *table, *segment, *by;
+	const char *route, *history, *type, *table, *segment, *by, *job;
 	int64_t limit, max_age_ms, timeout_ms; /* CTL_ABSENT */
 	bool no_cache, stream, explain, batch, watch, reset;
 	unsigned given; /* enum ctl_option */
@@ -160,6 +161,7 @@ int ctl_segment_read(struct ctl *ctl, struct optimax_reply **ret_reply);
 int ctl_run_ask(struct ctl *ctl);
 int ctl_run_sql(struct ctl *ctl);
 int ctl_run_batch(struct ctl *ctl, const char *method, const char *key);
+int ctl_run_prompt(struct ctl *ctl);
 int ctl_run_schema(struct ctl *ctl);
 int ctl_run_stats(struct ctl *ctl);
 int ctl_run_cache(struct ctl *ctl);

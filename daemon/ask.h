@@ -9,6 +9,8 @@
 /* By enum request_route, as the protocol says them. */
 extern const char *const ask_routes[];
 
+/* 0, or ERROR_BAD_REQUEST where it is no list of {role, content}. Absent is sound. */
+int ask_check_history(struct bytes history, struct error *error);
 /* A question in its normal form. */
 void ask_question(struct request *request);
 /* The SQL is known: from the cache, or run. */

@@ -37,7 +37,7 @@ static bool turn_is_sound(struct bytes *rest)
 	return role && content;
 }
 
-static int check_history(struct bytes history, struct error *error)
+int ask_check_history(struct bytes history, struct error *error)
 {
 	struct msgpack_element element;
 
@@ -97,7 +97,7 @@ int ask_call(struct call *call, const void *params)
 		return blank("question", &call->error);
 	result = fixed_from_name(asked->route, &request.fixed, &call->error);
 	if (result == 0)
-		result = check_history(asked->history, &call->error);
+		result = ask_check_history(asked->history, &call->error);
 	if (result != 0)
 		return result;
 	request.database = databases_find(request.router->databases, asked->database, &call->error);

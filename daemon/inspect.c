@@ -1,11 +1,12 @@
 /*
- * The methods that explain and answer no question: route, check, schema, ping.
+ * The methods that explain and answer no question: route, check, prompt, schema, ping.
  */
 #include <math.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
 #include "common/pack.h"
+#include "daemon/ask.h"
 #include "daemon/classify.h"
 #include "daemon/databases.h"
 #include "daemon/methods.h"
@@ -90,6 +91,61 @@ int check_call(struct call *call, const void *params)
 	request = request_keep(&on_stack);
 	request_submit(
 	    request, request->database->pool, BYTES_NONE, MESSAGE_ID_VALIDATE, &job, checked);
+	return 0;
+}
+
+/* ---- prompt: the inference workers compose it ---- */
+
+static void composed(struct request *request, const struct job_outcome *outcome)
+{
+	struct buffer message = BUFFER_INIT;
+	struct compose_result result;
+	struct pack_counted_map map;
+	struct error error;
+
+	if (message_unpack(&compose_result_row, outcome->result, &result, &error) != 0) {
+		error_set(
+		    &error, ERROR_INTERNAL, "an inference worker sent a prompt that can't be read");
+		request_fail(request, &error);
+		return;
+	}
+	message_pack_response_head(&message, request->msgid);
+	map = pack_map_begin(&message);
+	reply_splice(&message, &map, result.pairs);
+	pack_total_time(&message, request->arrived_us);
+	map.pairs++;
+	pack_map_end(&message, &map);
+	request_answer_message(request, &message);
+}
+
+int prompt_call(struct call *call, const void *params)
+{
+	const struct prompt_params *asked = params;
+	struct router *router = client_router(call->client);
+	struct compose_params job;
+	struct request on_stack, *request;
+	int result = ask_check_history(asked->history, &call->error);
+
+	if (result != 0)
+		return result;
+	if (normalise_is_blank(asked->question))
+		return error_set(&call->error, ERROR_BAD_REQUEST, "\"question\" is blank");
+	request_init(&on_stack, call);
+	on_stack.database = databases_find(router->databases, asked->database, &call->error);
+	if (!on_stack.database && asked->database.data)
+		return (int)call->error.code;
+	if (on_stack.database && !on_stack.database->snapshot)
+		return database_not_ready(on_stack.database, &call->error);
+	on_stack.deadline_ms = call->arrived_us / 1000 + DEFAULT_TIMEOUT_MS;
+	on_stack.no_cache = true; /* shares nothing: a prompt is cheap */
+	message_init(&message_rows[MESSAGE_ID_COMPOSE], &job);
+	job.job = asked->job.data ? asked->job : bytes_of_string("sql");
+	job.question = asked->question;
+	job.history = asked->history;
+	if (on_stack.database)
+		job.database = bytes_of_string(on_stack.database->name);
+	request = request_keep(&on_stack);
+	request_submit(request, router->inference, BYTES_NONE, MESSAGE_ID_COMPOSE, &job, composed);
 	return 0;
 }
 

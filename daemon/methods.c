@@ -11,6 +11,7 @@ static const struct {
     {MESSAGE_ID_SQL, sql_call},
     {MESSAGE_ID_ROUTE, route_call},
     {MESSAGE_ID_CHECK, check_call},
+    {MESSAGE_ID_PROMPT, prompt_call},
     {MESSAGE_ID_SCHEMA, schema_call},
     {MESSAGE_ID_STATS, stats_call},
     {MESSAGE_ID_PING, ping_call},
@@ -30,6 +31,7 @@ union any_params {
 	struct sql_params sql;
 	struct route_params route;
 	struct check_params check;
+	struct prompt_params prompt;
 	struct schema_params schema;
 	struct stats_params stats;
 	struct ping_params ping;

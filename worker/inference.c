@@ -9,6 +9,7 @@
 #include "common/pack.h"
 #include "shm/cache.h"
 #include "shm/segment.h"
+#include "worker/compose_reply.h"
 #include "worker/generation.h"
 
 struct inference_worker {
@@ -55,15 +56,42 @@ static void generate(struct inference_worker *worker, const struct rpc_message *
 		send_error(worker, message->msgid, &error);
 }
 
+static void compose(struct inference_worker *worker, const struct rpc_message *message)
+{
+	CLEAN(buffer) struct buffer pairs = BUFFER_INIT;
+	CLEAN(buffer) struct buffer response = BUFFER_INIT;
+	struct compose_result result;
+	struct compose_params params;
+	struct error error = ERROR_INIT;
+	struct bytes map;
+
+	if (rpc_params_map(message->params, &map, &error) != 0 ||
+	    message_unpack(&message_rows[MESSAGE_ID_COMPOSE], map, &params, &error) != 0 ||
+	    compose_reply_pack(&worker->generations, &params, &pairs, &error) != 0) {
+		send_error(worker, message->msgid, &error);
+		return;
+	}
+	result.pairs = bytes_of_buffer(&pairs);
+	message_pack_response(&response, message->msgid, &compose_result_row, &result);
+	channel_send_buffer(worker->router, &response);
+}
+
+static bool is_request(const struct rpc_message *message, enum message_id id)
+{
+	return message->type == RPC_REQUEST &&
+	       bytes_equal_string(message->method, message_rows[id].method);
+}
+
 static void on_message(struct channel *channel, void *owner, struct rpc_message *message)
 {
 	struct inference_worker *worker = owner;
 	uint32_t msgid;
 
 	(void)channel;
-	if (message->type == RPC_REQUEST &&
-	    bytes_equal_string(message->method, message_rows[MESSAGE_ID_GENERATE].method)) {
+	if (is_request(message, MESSAGE_ID_GENERATE)) {
 		generate(worker, message);
+	} else if (is_request(message, MESSAGE_ID_COMPOSE)) {
+		compose(worker, message);
 	} else if (message->type == RPC_NOTIFICATION &&
 	           bytes_equal_string(message->method, "cancel")) {
 		if (rpc_cancel_msgid(message->params, &msgid))

@@ -103,3 +103,4 @@ worker/prompt_texts.inc: $(PROMPT_FILES)
 worker/libprompt_a-prompt_template.$(OBJEXT): worker/prompt_texts.inc
 CLEANFILES += worker/prompt_texts.inc
 EXTRA_DIST += $(PROMPT_FILES)
+optimax_inference_SOURCES += worker/compose_reply.c worker/compose_reply.h
