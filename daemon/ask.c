@@ -14,9 +14,11 @@
 #include "daemon/ask.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "daemon/databases.h"
+#include "daemon/examples.h"
 #include "daemon/keys.h"
 #include "daemon/request.h"
 #include "daemon/router.h"
@@ -37,6 +39,8 @@ static struct bytes question_key(struct request *request)
 	struct question_key parts = {
 	    .database = request->database,
 	    .providers = bytes_of_string(router->providers_version),
+	    .examples =
+	        request->database ? (int64_t)examples_version(request->database->examples) : 0,
 	    .route = bytes_of_string(ask_routes[request->fixed]),
 	    .question = request->question,
 	    .history = request->history,
@@ -302,6 +306,7 @@ static int64_t completion_age_ms(const struct request *request, const char *job)
 static void submit_generate(struct request *request, const char *job, enum cache_type type,
     void (*done)(struct request *request, const struct job_outcome *outcome))
 {
+	CLEAN(buffer) struct buffer examples = BUFFER_INIT;
 	struct router *router = request->router;
 	struct generate_params params = {
 	    .job = bytes_of_string(job),
@@ -322,6 +327,9 @@ static void submit_generate(struct request *request, const char *job, enum cache
 			params.schema_version =
 			    bytes_of_string(request->database->snapshot->version);
 	}
+	if (request->database && strcmp(job, "sql") == 0 &&
+	    examples_pick(request->database->examples, request->question, &examples))
+		params.examples = bytes_of_buffer(&examples);
 	question_key(request);
 	/* Who wants none from the cache must not share with who takes one. */
 	buffer_printf(&router->key, "%s %lld", job, (long long)params.max_age_ms);

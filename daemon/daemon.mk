@@ -66,3 +66,6 @@ CLASSIFY_LIBS = libclassify.a $(TEXT_LIBS) $(PCRE2_LIBS) -lm
 
 # the files that a configuration names: prompts and examples
 libconfig_a_SOURCES += common/prompts.def daemon/config_files.c daemon/config_files.h
+
+# the router: verified examples for prompts
+optimax_router_SOURCES += daemon/examples.c daemon/examples.h

@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "daemon/classify.h"
+#include "daemon/examples.h"
 #include "daemon/pool.h"
 #include "daemon/router.h"
 #include "shm/cache.h"
@@ -25,6 +26,7 @@ struct database_set *databases_new(struct router *router)
 
 static void database_free(struct database *database)
 {
+	examples_free(database->examples);
 	pool_free(database->pool);
 	pool_free(database->watcher);
 	classifier_free(database->classifier);
@@ -100,6 +102,7 @@ static struct database *database_add(struct database_set *set, const char *name)
 	database->cache_index = cache_database(router->cache, bytes_of_string(name));
 	options.name = database->name;
 	database->pool = pool_new(&options);
+	database->examples = examples_new(database->name, database->pool);
 	options.worker_capacity = 0;
 	database->watcher = pool_new(&options);
 	snprintf(database->state, sizeof(database->state), "connecting");
@@ -172,6 +175,7 @@ static void database_configure(
 	pool_set_queue_limit(database->pool, (size_t)from->queue);
 	pool_set_size(database->pool, (unsigned)from->workers);
 	compile_rules(set->router->config, database->name, &database->classifier);
+	examples_configure(database->examples, set->router->config);
 }
 
 void databases_configure(struct database_set *set)
@@ -205,6 +209,7 @@ void database_take_snapshot(struct database *database, int fd)
 	snapshot_free(database->snapshot);
 	database->snapshot = snapshot;
 	database->vocabulary = vocabulary_new(snapshot);
+	examples_schema_changed(database->examples);
 }
 
 static void copy(char *target, size_t size, struct bytes text)

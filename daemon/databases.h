@@ -14,6 +14,7 @@
 #include "common/error.h"
 
 struct classifier;
+struct examples;
 struct pool;
 struct router;
 struct snapshot;
@@ -31,6 +32,7 @@ struct database {
 	struct vocabulary *vocabulary; /* of the snapshot */
 	struct classifier *classifier;
 	struct pool *pool;
+	struct examples *examples;
 	struct pool *watcher; /* of one, which gets no jobs and tells the state */
 };
 

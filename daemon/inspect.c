@@ -9,6 +9,7 @@
 #include "daemon/ask.h"
 #include "daemon/classify.h"
 #include "daemon/databases.h"
+#include "daemon/examples.h"
 #include "daemon/methods.h"
 #include "daemon/request.h"
 #include "daemon/router.h"
@@ -120,6 +121,7 @@ static void composed(struct request *request, const struct job_outcome *outcome)
 
 int prompt_call(struct call *call, const void *params)
 {
+	CLEAN(buffer) struct buffer examples = BUFFER_INIT;
 	const struct prompt_params *asked = params;
 	struct router *router = client_router(call->client);
 	struct compose_params job;
@@ -144,6 +146,9 @@ int prompt_call(struct call *call, const void *params)
 	job.history = asked->history;
 	if (on_stack.database)
 		job.database = bytes_of_string(on_stack.database->name);
+	if (on_stack.database && bytes_equal_string(job.job, "sql") &&
+	    examples_pick(on_stack.database->examples, asked->question, &examples))
+		job.examples = bytes_of_buffer(&examples);
 	request = request_keep(&on_stack);
 	request_submit(request, router->inference, BYTES_NONE, MESSAGE_ID_COMPOSE, &job, composed);
 	return 0;

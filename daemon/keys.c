@@ -33,6 +33,7 @@ void keys_question(const struct question_key *parts, struct buffer *ret_key)
 	part_database(ret_key, parts->database);
 	part(ret_key, partition_everybody);
 	part(ret_key, parts->providers);
+	part_number(ret_key, parts->examples);
 	part(ret_key, parts->route);
 	part(ret_key, parts->question);
 	part(ret_key, parts->history);

@@ -15,6 +15,7 @@ struct database;
 struct question_key {
 	const struct database *database; /* NULL: none */
 	struct bytes providers; /* names whoever may answer */
+	int64_t examples; /* names what prompts may have as examples */
 	struct bytes route; /* the request's: auto, sql or chat */
 	struct bytes question; /* in its normal form */
 	struct bytes history; /* encoded, or absent */

@@ -96,3 +96,51 @@ def test_prompt_files(start):
             assert content(daemon.call("prompt", {"question": "a"})["messages"]).startswith("Now speak")
     finally:
         process.remove_scratch(scratch)
+
+
+def test_examples(start, new_daemon):
+    scratch = process.new_scratch("e")
+    file = scratch / "examples.yaml"
+    try:
+        file.write_text("- {question: Which customers live in a city?, sql: SELECT name FROM customers}\n"
+                        "- {question: Delete all customers, sql: DELETE FROM customers}\n"
+                        "- {question: Customers of no table, sql: SELECT name FROM no_such_table}\n"
+                        "- {question: What is dear?, sql: SELECT 2}\n")
+        with FakeModel([say(json.dumps({"sql": SQL}))]) as model:
+            daemon = start(model, examples=str(file))
+
+            def shown():
+                return content(daemon.call("prompt", {"question": "customers of which city?"})["messages"])
+
+            process.wait_until(lambda: "<examples>" in shown())
+            assert "sql: SELECT name FROM customers\n" in shown()
+            assert "DELETE FROM" not in shown() and "no_such_table" not in shown()
+            assert "SELECT 2" not in shown(), "it has no word in common"
+            daemon.ask("customers of which city?", route="sql")
+            assert "sql: SELECT name FROM customers\n" in content(model.requests[0].messages)
+            log = daemon.log()
+            assert "the example \"Delete all customers\" is left out" in log
+            file.write_text("- {question: Which customers live in a city?, sql: SELECT id FROM customers}\n")
+            assert daemon.call("reload", control=True)["changed"] == ["databases[shop].examples (the file)"]
+            process.wait_until(lambda: "SELECT id FROM customers" in shown())
+            # It may bring other SQL: the statement from before is not used.
+            daemon.ask("customers of which city?", route="sql")
+            assert len(model.requests) == 2
+            file.write_text("- {question: a}\n")
+            error = daemon.error("reload", control=True)
+            assert error.code == "bad_request" and "it is no pair" in error.message
+    finally:
+        process.remove_scratch(scratch)
+
+
+def test_ctl(start):
+    with FakeModel([say("x")]) as model:
+        daemon = start(model)
+        shown = daemon.ctl("prompt", "how", "many", "orders")
+        assert shown.returncode == 0, shown.stderr
+        assert shown.stdout.startswith("[system]\nYou write SQL for PostgreSQL.")
+        assert "[user]\n<schema>\nCREATE TABLE" in shown.stdout
+        assert shown.stdout.endswith(", for local\n")
+        reply = daemon.ctl_json("prompt", "--job", "chat", "hello")
+        assert reply["messages"][-1] == {"role": "user", "content": "hello"}
+        assert not model.requests

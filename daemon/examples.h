@@ -1,0 +1,28 @@
+/*
+ * A database's examples: questions and the SQL that answers them. Each statement is checked by a
+ * database worker, as every statement is, before it may stand in a prompt; again when the schema
+ * has changed. Owns which of them are near a question.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/bytes.h"
+#include "common/child.h"
+
+struct pool;
+struct examples;
+
+/* The pool, which checks, must live longer. */
+struct examples *examples_new(const char *database, struct pool *pool);
+void examples_free(struct examples *examples);
+
+/* Takes those of this database; nothing happens where they are the same. */
+void examples_configure(struct examples *examples, const struct child_config *config);
+/* What was allowed may not be any more. */
+void examples_schema_changed(struct examples *examples);
+
+/* Appends the nearest few as a list of texts (messages.def: generate). False: there are none. */
+bool examples_pick(struct examples *examples, struct bytes question, struct buffer *ret_texts);
+/* Names what is configured, for keys. */
+uint64_t examples_version(const struct examples *examples);
