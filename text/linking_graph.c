@@ -182,7 +182,9 @@ static void guess_tables(struct guessing *guessing)
 
 		add_named(&guessing->tables, hash_words(guessing, words, count), i, 0);
 	}
-	qsort(guessing->tables.items, guessing->tables.count, sizeof(struct named), compare_named);
+	if (guessing->tables.count > 0)
+		qsort(guessing->tables.items, guessing->tables.count, sizeof(struct named),
+		    compare_named);
 }
 
 /* The tables that share a key are joined with the one that it leads, else with each other. */
