@@ -29,6 +29,9 @@ struct child_database {
 	char **private_columns; /* [schema.]table.column: never sampled */
 	bool share_values; /* sampled values may stand in prompts */
 	bool trust_role;
+	/* Entries of databases[].allow (allow.h). */
+	size_t allow_function_count, allow_table_count, allow_view_count;
+	char **allow_functions, **allow_tables, **allow_views;
 };
 struct child_provider {
 	char *name, *type, *url, *model, *model_route, *model_sql, *model_chat, *model_hard,

@@ -4,25 +4,31 @@
 #include <stdlib.h>
 
 /* Room for one more in an array of *count entries, zeroed. */
-#define APPEND(array, count)                                          \
-	(array = must_realloc(array, (count + 1) * sizeof(*(array))), \
-	    memset(&(array)[count], 0, sizeof(*(array))), &(array)[count++])
+#define APPEND(array, count)                                            \
+	(array = must_realloc(array, ((count) + 1) * sizeof(*(array))), \
+	    memset(&(array)[count], 0, sizeof(*(array))), &(array)[(count)++])
 
 struct child_config *child_config_new(void)
 {
 	return must_zalloc(sizeof(struct child_config));
 }
 
+static void free_texts(char **texts, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(texts[i]);
+	free(texts);
+}
+
 static void database_deinit(struct child_database *database)
 {
 	free(database->name);
 	free(database->dsn);
-	for (size_t i = 0; i < database->schema_count; i++)
-		free(database->schemas[i]);
-	free(database->schemas);
-	for (size_t i = 0; i < database->private_count; i++)
-		free(database->private_columns[i]);
-	free(database->private_columns);
+	free_texts(database->schemas, database->schema_count);
+	free_texts(database->allow_functions, database->allow_function_count);
+	free_texts(database->allow_tables, database->allow_table_count);
+	free_texts(database->allow_views, database->allow_view_count);
+	free_texts(database->private_columns, database->private_count);
 }
 
 static void provider_deinit(struct child_provider *provider)
@@ -117,28 +123,36 @@ static void take_pattern(struct child_config *config, const struct config_patter
 	pattern->weight = from->weight;
 }
 
+static void take_texts(struct bytes list, char ***ret_texts, size_t *ret_count)
+{
+	struct texts_walk walk = texts_begin(list);
+	struct bytes text;
+
+	while (texts_next(&walk, &text))
+		*APPEND(*ret_texts, *ret_count) = bytes_to_string(text);
+}
+
 static void take_database(struct child_config *config, const struct config_database_params *from)
 {
 	struct child_database *database = APPEND(config->databases, config->database_count);
-	struct texts_walk walk = texts_begin(from->schemas);
-	struct bytes schema;
 
 	database->name = bytes_to_string(from->name);
 	database->dsn = bytes_to_string(from->dsn);
 	database->workers = from->workers;
 	database->queue = from->queue;
-	while (texts_next(&walk, &schema))
-		*APPEND(database->schemas, database->schema_count) = bytes_to_string(schema);
+	take_texts(from->schemas, &database->schemas, &database->schema_count);
 	database->limit_rows = from->limit_rows;
 	database->limit_bytes = from->limit_bytes;
 	database->limit_time_ms = from->limit_time_ms;
 	database->limit_plan_cost = from->limit_plan_cost;
 	database->trust_role = from->trust_role;
-	walk = texts_begin(from->private_columns);
-	while (texts_next(&walk, &schema))
-		*APPEND(database->private_columns, database->private_count) =
-		    bytes_to_string(schema);
+	take_texts(
+	    from->private_columns, &database->private_columns, &database->private_count);
 	database->share_values = from->share_values;
+	take_texts(
+	    from->allow_functions, &database->allow_functions, &database->allow_function_count);
+	take_texts(from->allow_tables, &database->allow_tables, &database->allow_table_count);
+	take_texts(from->allow_views, &database->allow_views, &database->allow_view_count);
 }
 
 static void take_prompt(struct child_config *config, const struct config_prompt_params *from)

@@ -1,6 +1,7 @@
 # common/: tables, wire code, clock, errors, logging, the skeleton of a child. Links libevent and msgpack-c.
 noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
+	common/allow.c common/allow.h \
 	common/bytes.c common/bytes.h \
 	common/cache_types.def common/check_codes.def common/errors.def common/messages.def \
 	common/metrics.def common/results.def common/roles.def common/limits.h \

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "common/allow.h"
 #include "common/bytes.h"
 
 enum { SOCKET_PATH_BYTES_MAX = sizeof(((struct sockaddr_un *)0)->sun_path) - 1 };
@@ -120,6 +121,25 @@ static void check_schemas(struct check *check, size_t index, const struct config
 	}
 }
 
+static void check_allow(struct check *check, size_t index, const struct config_list *entries,
+    const char *key, bool with_extensions)
+{
+	struct allow_entry entry;
+	char at[64];
+
+	for (size_t i = 0; i < entries->count; i++) {
+		const char *text = entries->items[i];
+
+		if (allow_parse(text, &entry) == 0 && (with_extensions || !entry.extension.data))
+			continue;
+		snprintf(at, sizeof(at), "databases[%zu].allow.%s[%zu]", index, key, i);
+		CHECK_FAULT(check, at,
+		    "\"%.100s\" is no entry; write schema.name or schema.*%s, with - before it to "
+		    "take it away",
+		    text, with_extensions ? " or extension:name" : "");
+	}
+}
+
 static void check_provider(struct check *check, size_t index, struct config_provider *provider)
 {
 	bool builtin = strcmp(provider->type, "builtin") == 0;
@@ -216,5 +236,8 @@ void config_check(struct config *config, const char *folder, const struct config
 
 		check_schemas(&check, i, &database->schemas);
 		check_private(&check, i, &database->private_columns);
+		check_allow(&check, i, &database->allow_functions, "functions", true);
+		check_allow(&check, i, &database->allow_tables, "tables", false);
+		check_allow(&check, i, &database->allow_views, "views", false);
 	}
 }

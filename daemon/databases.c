@@ -1,7 +1,10 @@
 #include "daemon/databases.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
 
 #include "common/log.h"
 #include "daemon/classify.h"
@@ -163,6 +166,30 @@ static void compile_rules(
 	*classifier = compiled;
 }
 
+static void hash_texts(XXH3_state_t *state, char *const *texts, size_t count)
+{
+	XXH3_128bits_update(state, &count, sizeof(count));
+	for (size_t i = 0; i < count; i++)
+		XXH3_128bits_update(state, texts[i], strlen(texts[i]) + 1);
+}
+
+static void set_policy(struct database *database, const struct child_database *from)
+{
+	XXH3_state_t *state = XXH3_createState();
+	XXH128_hash_t hash;
+
+	if (!state)
+		abort();
+	XXH3_128bits_reset(state);
+	hash_texts(state, from->allow_functions, from->allow_function_count);
+	hash_texts(state, from->allow_tables, from->allow_table_count);
+	hash_texts(state, from->allow_views, from->allow_view_count);
+	hash = XXH3_128bits_digest(state);
+	XXH3_freeState(state);
+	snprintf(database->policy, sizeof(database->policy), "%016" PRIx64 "%016" PRIx64,
+	    hash.high64, hash.low64);
+}
+
 /* Moves it to the end, so that the list ends up in the order configured. */
 static void database_configure(
     struct database_set *set, struct database *database, const struct child_database *from)
@@ -172,6 +199,7 @@ static void database_configure(
 	database->configured = true;
 	database->limit_rows = from->limit_rows;
 	database->limit_bytes = from->limit_bytes;
+	set_policy(database, from);
 	pool_set_queue_limit(database->pool, (size_t)from->queue);
 	pool_set_size(database->pool, (unsigned)from->workers);
 	compile_rules(set->router->config, database->name, &database->classifier);

@@ -25,6 +25,7 @@ static void part_database(struct buffer *key, const struct database *database)
 
 	part(key, database ? bytes_of_string(database->name) : bytes_of_string(""));
 	part(key, bytes_of_string(known ? database->snapshot->version : ""));
+	part(key, bytes_of_string(database ? database->policy : ""));
 }
 
 void keys_question(const struct question_key *parts, struct buffer *ret_key)

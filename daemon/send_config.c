@@ -79,18 +79,26 @@ static void pack_routing(const struct config *config, struct buffer *buffer)
 	}
 }
 
+static void pack_list(struct buffer *out, const struct config_list *list)
+{
+	texts_pack(out, (const char *const *)list->items, list->count);
+}
+
 static void pack_database(
     const struct config_database *database, bool with_dsn, struct buffer *buffer)
 {
-	CLEAN(buffer) struct buffer schemas = BUFFER_INIT;
+	CLEAN(buffer) struct buffer schemas = BUFFER_INIT, functions = BUFFER_INIT;
+	CLEAN(buffer) struct buffer tables = BUFFER_INIT, views = BUFFER_INIT;
 	CLEAN(buffer) struct buffer columns = BUFFER_INIT;
-	const struct config_list *hidden = &database->private_columns;
 	struct config_database_params params;
 
 	message_init(&message_rows[MESSAGE_ID_CONFIG_DATABASE], &params);
-	texts_pack(&schemas, (const char *const *)database->schemas.items, database->schemas.count);
+	pack_list(&schemas, &database->schemas);
+	pack_list(&functions, &database->allow_functions);
+	pack_list(&tables, &database->allow_tables);
+	pack_list(&views, &database->allow_views);
 	params.name = bytes_of_string(database->name);
-	texts_pack(&columns, (const char *const *)hidden->items, hidden->count);
+	pack_list(&columns, &database->private_columns);
 	if (with_dsn) {
 		params.dsn = bytes_of_string(database->dsn);
 		params.private_columns = bytes_of_buffer(&columns);
@@ -104,6 +112,9 @@ static void pack_database(
 	params.limit_time_ms = database->limit_time_ms;
 	params.limit_plan_cost = database->limit_plan_cost;
 	params.trust_role = database->trust_role;
+	params.allow_functions = bytes_of_buffer(&functions);
+	params.allow_tables = bytes_of_buffer(&tables);
+	params.allow_views = bytes_of_buffer(&views);
 	message_pack_notification(buffer, MESSAGE_ID_CONFIG_DATABASE, &params);
 }
 

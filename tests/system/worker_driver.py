@@ -13,7 +13,8 @@ BUILD = Path(os.environ.get("top_builddir", Path(__file__).resolve().parents[2])
 ANSWER_S = 15.0
 
 DATABASE = {"name": "shop", "workers": 1, "queue": 16, "schemas": ["public"], "limit_rows": 1000,
-            "limit_bytes": 4 << 20, "limit_time_ms": 10000, "limit_plan_cost": 1000000}
+            "limit_bytes": 4 << 20, "limit_time_ms": 10000, "limit_plan_cost": 1000000,
+            "allow_functions": [], "allow_tables": [], "allow_views": []}
 BEGIN = {"index": 0, "log_level": 4, "cache_size": 16 << 20, "max_value": 1 << 20,
          "ttl_route_ms": 0, "ttl_chat_ms": 0, "ttl_sql_ms": 1800000, "ttl_sql_polled_ms": 30000,
          "ttl_llm_ms": 0, "max_clients": 10, "min_confidence": 0.75, "when_unsure": "model", "prompts_version": "0",

@@ -145,6 +145,12 @@ static const struct bad_case bad_cases[] = {
         "databases[0].name: \"a b\" is no name", "letters"},
     {"databases of one name", "databases:\n  - {name: a, dsn: x}\n  - name: a\n    dsn: y\n", 3,
         "databases[1].name: \"a\" is the name of element 0 too", "another name"},
+    {"a function without its schema", SHOP ", allow: {functions: [public.f, lower]}}]\n", 1,
+        "databases[0].allow.functions[1]: \"lower\" is no entry", "write schema.name or schema.*"},
+    {"an extension among tables", SHOP ", allow: {tables: ['extension:postgis']}}]\n", 1,
+        "databases[0].allow.tables[0]", "write schema.name or schema.*, with - before"},
+    {"a name without an end", SHOP ", allow: {views: ['-public.']}}]\n", 1,
+        "databases[0].allow.views[0]", "to take it away"},
     {"schema listed twice", SHOP ", schemas: [a, b, a]}]\n", 1,
         "databases[0].schemas[2]: \"a\" is listed twice", "keep one"},
     {"no schema", SHOP ", schemas: []}]\n", 1, "databases[0].schemas: it has 0 elements",
@@ -250,7 +256,8 @@ static void values_are_what_is_written(void **state)
 	    "cache: {size: 32MiB, ttl: {route: 3m}}\nrouting: {min_confidence: 0.5}\n"
 	    "inference: {providers: [{name: b, type: ollama, url: 'http://h', model: m, "
 	    "models: {sql: s}, api_key_file: keys/k}]}\n"
-	    "databases: [{name: d, dsn: 'host=a', schemas: [x, y], limits: {bytes: 2MiB}}]\n");
+	    "databases: [{name: d, dsn: 'host=a', schemas: [x, y], limits: {bytes: 2MiB}, "
+	    "allow: {functions: [pg_catalog.->>, -x.f, extension:a-b], tables: [x.*]}}]\n");
 	const struct config_provider *provider;
 	const struct config_database *database;
 
@@ -276,6 +283,10 @@ static void values_are_what_is_written(void **state)
 	assert_string_equal(database->schemas.items[1], "y");
 	assert_int_equal(database->limit_bytes, 2 << 20);
 	assert_int_equal(database->limit_time_ms, 10000);
+	assert_int_equal(database->allow_functions.count, 3);
+	assert_string_equal(database->allow_functions.items[1], "-x.f");
+	assert_string_equal(database->allow_tables.items[0], "x.*");
+	assert_int_equal(database->allow_views.count, 0);
 	assert_int_equal(database->queue, 256);
 }
 

@@ -22,8 +22,8 @@ static const char text[] =
     "    - {name: m, type: ollama, url: 'http://secret-host', model: x, models: {route: r},"
     " api_key_file: /secret-key}\n"
     "databases:\n"
-    "  - {name: a, dsn: secret-a, schemas: [s, t], limits: {rows: 7}, routing: {keywords: {sql: "
-    "[w]}},\n"
+    "  - {name: a, dsn: secret-a, schemas: [s, t], limits: {rows: 7}, allow: {functions: [s.f], "
+    "views: [s.v, -s.w]}, routing: {keywords: {sql: [w]}},\n"
     "     private: [secret-column.x], share_values: true}\n"
     "  - {name: b, dsn: secret-b, workers: 3}\n";
 
@@ -148,6 +148,11 @@ static void values_arrive(void **state)
 	assert_int_equal(read->databases[0].limit_rows, 7);
 	assert_int_equal(read->databases[0].schema_count, 2);
 	assert_string_equal(read->databases[0].schemas[1], "t");
+	assert_int_equal(read->databases[0].allow_function_count, 1);
+	assert_string_equal(read->databases[0].allow_functions[0], "s.f");
+	assert_int_equal(read->databases[0].allow_table_count, 0);
+	assert_int_equal(read->databases[0].allow_view_count, 2);
+	assert_string_equal(read->databases[0].allow_views[1], "-s.w");
 	assert_null(read->databases[0].dsn);
 	assert_true(read->databases[0].share_values);
 	assert_false(read->databases[1].share_values);
