@@ -182,3 +182,43 @@ int snapshot_find_column(const struct snapshot_table *table, const char *name)
 			return (int)i;
 	return -1;
 }
+
+const struct snapshot_object *snapshot_find_object(
+    const struct snapshot_objects *objects, const char *name)
+{
+	size_t low = 0, high = objects->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(objects->items[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == objects->count || strcmp(objects->items[low].name, name) != 0)
+		return NULL;
+	return &objects->items[low];
+}
+
+const struct snapshot_object *snapshot_next_object(
+    const struct snapshot_objects *objects, const struct snapshot_object *object)
+{
+	const struct snapshot_object *next = object + 1;
+
+	if (next == objects->items + objects->count || strcmp(next->name, object->name) != 0)
+		return NULL;
+	return next;
+}
+
+static int compare_string_to(const void *key, const void *member)
+{
+	return strcmp(key, *(const char *const *)member);
+}
+
+bool snapshot_is_catalog_call(const struct snapshot *snapshot, const char *name)
+{
+	return snapshot->catalog_call_count &&
+	       bsearch(name, snapshot->catalog_calls, snapshot->catalog_call_count,
+	           sizeof(*snapshot->catalog_calls), compare_string_to);
+}

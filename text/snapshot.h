@@ -55,6 +55,20 @@ struct snapshot_foreign_key {
 	const char **ref_columns; /* column_count names */
 };
 
+/* What a name may mean beside PostgreSQL's own: a function, an operator, a type, or the type of a
+ * cast. Overloads are one. */
+struct snapshot_object {
+	const char *schema, *name;
+	const char *extension; /* NULL: none brought it */
+	bool shadows; /* pg_catalog has the name too */
+	bool pure; /* immutable, whichever is called */
+};
+
+struct snapshot_objects {
+	size_t count;
+	struct snapshot_object *items; /* sorted by name */
+};
+
 struct snapshot_table {
 	const char *schema;
 	const char *name;
@@ -68,22 +82,29 @@ struct snapshot_table {
 	size_t *primary_key; /* indices into columns */
 	size_t foreign_key_count;
 	struct snapshot_foreign_key *foreign_keys;
+	bool row_security; /* which rows are seen depends on who reads */
+	/* Of a view or materialized view. */
+	bool invoker; /* reads with the rights of who asks, not of its owner */
+	const char *definition; /* as pg_get_viewdef writes it; NULL: none, or too long */
+	struct snapshot_objects functions, operators; /* used by it, from outside pg_catalog */
+	struct snapshot_objects reads; /* relations, by schema and name */
 };
 
 struct snapshot {
 	const char *database;
-	char version[33]; /* hex of XXH3-128 over the encoded rest; names the schema version */
+	/* Hex of XXH3-128: what names the schema, and so is in every key of the cache, is of all
+	 * but row estimates and samples, which ANALYZE changes; the other is of all bytes. */
+	char version[33], revision[33];
 	size_t schema_count; /* the configured schemas, in search-path order */
 	const char **schemas;
 	size_t table_count; /* sorted by schema, name */
 	struct snapshot_table *tables;
-	/* Names outside pg_catalog that the search path reaches: they may shadow what we allow. */
-	size_t function_count;
-	const char **functions;
-	size_t operator_count;
-	const char **operators;
-	size_t cast_type_count; /* types with a cast defined outside pg_catalog */
-	const char **cast_types;
+	/* Outside pg_catalog, in the configured schemas: they may shadow what we allow. */
+	struct snapshot_objects functions, operators, types;
+	struct snapshot_objects cast_types; /* with a cast from outside, wherever they are */
+	/* Sorted names of pg_catalog's functions that take one argument: t.name may call them. */
+	size_t catalog_call_count;
+	const char **catalog_calls;
 	void *arena; /* owner of all the above; snapshot_free */
 };
 
@@ -93,7 +114,7 @@ void *snapshot_alloc(struct snapshot *snapshot, size_t size); /* zeroed */
 const char *snapshot_string(struct snapshot *snapshot, const char *data, size_t size);
 void snapshot_free(struct snapshot *snapshot);
 
-/* Sorts tables and lists, appends the MessagePack encoding and sets version from it. */
+/* Sorts tables and lists, appends the MessagePack encoding, sets version and revision. */
 void snapshot_encode(struct snapshot *snapshot, struct buffer *ret_encoded);
 /* 0, or -EBADMSG where the bytes are not a snapshot; ret_snapshot is for snapshot_free. */
 int snapshot_decode(struct bytes encoded, struct snapshot **ret_snapshot);
@@ -106,5 +127,12 @@ int snapshot_from_fd(int fd, struct snapshot **ret_snapshot);
 /* schema NULL: the first configured schema that has it. NULL where there is none. */
 const struct snapshot_table *snapshot_find_table(
     const struct snapshot *snapshot, const char *schema, const char *name);
+/* The first of its name; those of the same name in other schemas follow it. NULL: none. */
+const struct snapshot_object *snapshot_find_object(
+    const struct snapshot_objects *objects, const char *name);
+/* The next of the same name, or NULL. */
+const struct snapshot_object *snapshot_next_object(
+    const struct snapshot_objects *objects, const struct snapshot_object *object);
+bool snapshot_is_catalog_call(const struct snapshot *snapshot, const char *name);
 /* The index of the column, or -1. */
 int snapshot_find_column(const struct snapshot_table *table, const char *name);

@@ -1,5 +1,5 @@
 /*
- * The bytes of a snapshot: [version, body], body an array of fixed places, told by the packers
+ * The bytes of a snapshot: [revision, body], body an array of fixed places, told by the packers
  * below. A place is never reused for something else: FORMAT goes up instead.
  */
 #include "text/snapshot.h"
@@ -15,15 +15,16 @@
 #include "common/pack.h"
 
 enum {
-	FORMAT = 1,
-	BODY_FIELDS = 7, /* format, database, schemas, tables, functions, operators, cast types */
-	TABLE_FIELDS = 9,
+	FORMAT = 2,
+	BODY_FIELDS = 10,
+	TABLE_FIELDS = 15,
+	OBJECT_FIELDS = 5,
 	COLUMN_FIELDS = 8,
 	FOREIGN_KEY_FIELDS = 4,
 	VERSION_SIZE = sizeof(((struct snapshot *)0)->version) - 1,
 };
 
-static void body_version(struct bytes body, char ret_version[VERSION_SIZE + 1])
+static void hash_hex(struct bytes body, char ret_version[VERSION_SIZE + 1])
 {
 	XXH128_hash_t hash = XXH3_128bits(body.data, body.size);
 
@@ -33,10 +34,10 @@ static void body_version(struct bytes body, char ret_version[VERSION_SIZE + 1])
 
 /* ---- encoding ---- */
 
-static void pack_comment(struct buffer *out, const char *comment)
+static void pack_optional(struct buffer *out, const char *text)
 {
-	if (comment)
-		pack_string(out, comment);
+	if (text)
+		pack_string(out, text);
 	else
 		pack_nil(out);
 }
@@ -55,17 +56,33 @@ static void pack_indices(struct buffer *out, const size_t *indices, size_t count
 		pack_int(out, (int64_t)indices[i]);
 }
 
-static void pack_column(struct buffer *out, const struct snapshot_column *column)
+static void pack_objects(struct buffer *out, const struct snapshot_objects *objects)
+{
+	pack_array(out, objects->count);
+	for (size_t i = 0; i < objects->count; i++) {
+		const struct snapshot_object *object = &objects->items[i];
+
+		pack_array(out, OBJECT_FIELDS);
+		pack_string(out, object->schema);
+		pack_string(out, object->name);
+		pack_optional(out, object->extension);
+		pack_bool(out, object->shadows);
+		pack_bool(out, object->pure);
+	}
+}
+
+/* `structure`: without what is only known of the rows. */
+static void pack_column(struct buffer *out, const struct snapshot_column *column, bool structure)
 {
 	pack_array(out, COLUMN_FIELDS);
 	pack_string(out, column->name);
 	pack_string(out, column->type);
-	pack_comment(out, column->comment);
+	pack_optional(out, column->comment);
 	pack_int(out, column->kind);
 	pack_bool(out, column->nullable);
 	pack_bool(out, column->unique);
 	pack_strings(out, column->labels, column->label_count);
-	pack_strings(out, column->samples, column->sample_count);
+	pack_strings(out, column->samples, structure ? 0 : column->sample_count);
 }
 
 static void pack_foreign_key(struct buffer *out, const struct snapshot_foreign_key *key)
@@ -77,22 +94,28 @@ static void pack_foreign_key(struct buffer *out, const struct snapshot_foreign_k
 	pack_strings(out, key->ref_columns, key->column_count);
 }
 
-static void pack_table(struct buffer *out, const struct snapshot_table *table)
+static void pack_table(struct buffer *out, const struct snapshot_table *table, bool structure)
 {
 	pack_array(out, TABLE_FIELDS);
 	pack_string(out, table->schema);
 	pack_string(out, table->name);
-	pack_comment(out, table->comment);
+	pack_optional(out, table->comment);
 	pack_int(out, table->kind);
 	pack_bool(out, table->readable);
-	pack_int(out, table->row_estimate);
+	pack_int(out, structure ? -1 : table->row_estimate);
 	pack_array(out, table->column_count);
 	for (size_t i = 0; i < table->column_count; i++)
-		pack_column(out, &table->columns[i]);
+		pack_column(out, &table->columns[i], structure);
 	pack_indices(out, table->primary_key, table->primary_key_count);
 	pack_array(out, table->foreign_key_count);
 	for (size_t i = 0; i < table->foreign_key_count; i++)
 		pack_foreign_key(out, &table->foreign_keys[i]);
+	pack_bool(out, table->row_security);
+	pack_bool(out, table->invoker);
+	pack_optional(out, table->definition);
+	pack_objects(out, &table->functions);
+	pack_objects(out, &table->operators);
+	pack_objects(out, &table->reads);
 }
 
 static int compare_tables(const void *a, const void *b)
@@ -110,11 +133,24 @@ static int compare_strings(const void *a, const void *b)
 	return strcmp(*left, *right);
 }
 
+static int compare_objects(const void *a, const void *b)
+{
+	const struct snapshot_object *left = a, *right = b;
+	int order = strcmp(left->name, right->name);
+
+	return order ? order : strcmp(left->schema, right->schema);
+}
+
 static void sort(
     void *members, size_t count, size_t size, int (*compare)(const void *, const void *))
 {
 	if (count > 1)
 		qsort(members, count, size, compare);
+}
+
+static void sort_objects(struct snapshot_objects *objects)
+{
+	sort(objects->items, objects->count, sizeof(*objects->items), compare_objects);
 }
 
 /* PostgreSQL sorts by its collation, which is neither strcmp's nor the same everywhere. */
@@ -123,30 +159,46 @@ static void sort_all(struct snapshot *snapshot)
 	const size_t size = sizeof(const char *);
 
 	sort(snapshot->tables, snapshot->table_count, sizeof(*snapshot->tables), compare_tables);
-	sort(snapshot->functions, snapshot->function_count, size, compare_strings);
-	sort(snapshot->operators, snapshot->operator_count, size, compare_strings);
-	sort(snapshot->cast_types, snapshot->cast_type_count, size, compare_strings);
+	for (size_t i = 0; i < snapshot->table_count; i++) {
+		sort_objects(&snapshot->tables[i].functions);
+		sort_objects(&snapshot->tables[i].operators);
+		sort_objects(&snapshot->tables[i].reads);
+	}
+	sort_objects(&snapshot->functions);
+	sort_objects(&snapshot->operators);
+	sort_objects(&snapshot->types);
+	sort_objects(&snapshot->cast_types);
+	sort(snapshot->catalog_calls, snapshot->catalog_call_count, size, compare_strings);
+}
+
+static void pack_contents(struct buffer *out, const struct snapshot *snapshot, bool structure)
+{
+	pack_string(out, snapshot->database);
+	pack_strings(out, snapshot->schemas, snapshot->schema_count);
+	pack_array(out, snapshot->table_count);
+	for (size_t i = 0; i < snapshot->table_count; i++)
+		pack_table(out, &snapshot->tables[i], structure);
+	pack_objects(out, &snapshot->functions);
+	pack_objects(out, &snapshot->operators);
+	pack_objects(out, &snapshot->types);
+	pack_objects(out, &snapshot->cast_types);
+	pack_strings(out, snapshot->catalog_calls, snapshot->catalog_call_count);
 }
 
 void snapshot_encode(struct snapshot *snapshot, struct buffer *ret_encoded)
 {
-	CLEAN(buffer) struct buffer body = BUFFER_INIT;
+	CLEAN(buffer) struct buffer structure = BUFFER_INIT, body = BUFFER_INIT;
 
 	sort_all(snapshot);
+	pack_contents(&structure, snapshot, true);
+	hash_hex(bytes_of_buffer(&structure), snapshot->version);
 	pack_array(&body, BODY_FIELDS);
 	pack_int(&body, FORMAT);
-	pack_string(&body, snapshot->database);
-	pack_strings(&body, snapshot->schemas, snapshot->schema_count);
-	pack_array(&body, snapshot->table_count);
-	for (size_t i = 0; i < snapshot->table_count; i++)
-		pack_table(&body, &snapshot->tables[i]);
-	pack_strings(&body, snapshot->functions, snapshot->function_count);
-	pack_strings(&body, snapshot->operators, snapshot->operator_count);
-	pack_strings(&body, snapshot->cast_types, snapshot->cast_type_count);
-
-	body_version(bytes_of_buffer(&body), snapshot->version);
+	pack_string(&body, snapshot->version);
+	pack_contents(&body, snapshot, false);
+	hash_hex(bytes_of_buffer(&body), snapshot->revision);
 	pack_array(ret_encoded, 2);
-	pack_string(ret_encoded, snapshot->version);
+	pack_string(ret_encoded, snapshot->revision);
 	buffer_append_bytes(ret_encoded, bytes_of_buffer(&body));
 }
 
@@ -261,6 +313,27 @@ static size_t *read_indices(struct reader *reader, size_t limit, size_t *ret_cou
 	return indices;
 }
 
+static void read_objects(struct reader *reader, struct snapshot_objects *ret_objects)
+{
+	size_t count = read_count(reader, OBJECT_FIELDS + 1);
+
+	ret_objects->items = snapshot_alloc(reader->snapshot, count * sizeof(*ret_objects->items));
+	ret_objects->count = count;
+	for (size_t i = 0; i < count && !reader->failed; i++) {
+		struct snapshot_object *object = &ret_objects->items[i];
+
+		read_fields(reader, OBJECT_FIELDS);
+		object->schema = read_text(reader, false);
+		object->name = read_text(reader, false);
+		object->extension = read_text(reader, true);
+		object->shadows = read_bool(reader);
+		object->pure = read_bool(reader);
+		/* The binary search relies on the order. */
+		if (!reader->failed && i && compare_objects(object - 1, object) > 0)
+			reader->failed = true;
+	}
+}
+
 static void read_column(struct reader *reader, struct snapshot_column *column)
 {
 	read_fields(reader, COLUMN_FIELDS);
@@ -310,6 +383,13 @@ static void read_table(struct reader *reader, struct snapshot_table *table)
 	    reader->snapshot, table->foreign_key_count * sizeof(*table->foreign_keys));
 	for (size_t i = 0; i < table->foreign_key_count && !reader->failed; i++)
 		read_foreign_key(reader, table, &table->foreign_keys[i]);
+
+	table->row_security = read_bool(reader);
+	table->invoker = read_bool(reader);
+	table->definition = read_text(reader, true);
+	read_objects(reader, &table->functions);
+	read_objects(reader, &table->operators);
+	read_objects(reader, &table->reads);
 }
 
 static void read_tables(struct reader *reader)
@@ -331,15 +411,27 @@ static void read_tables(struct reader *reader)
 static void read_body(struct reader *reader)
 {
 	struct snapshot *snapshot = reader->snapshot;
+	const char *version;
 
 	read_fields(reader, BODY_FIELDS);
 	read_int(reader, FORMAT, FORMAT);
+	version = read_text(reader, false);
+	if (!version || strlen(version) != VERSION_SIZE)
+		reader->failed = true;
+	else
+		memcpy(snapshot->version, version, VERSION_SIZE + 1);
 	snapshot->database = read_text(reader, false);
 	snapshot->schemas = read_texts(reader, &snapshot->schema_count);
 	read_tables(reader);
-	snapshot->functions = read_texts(reader, &snapshot->function_count);
-	snapshot->operators = read_texts(reader, &snapshot->operator_count);
-	snapshot->cast_types = read_texts(reader, &snapshot->cast_type_count);
+	read_objects(reader, &snapshot->functions);
+	read_objects(reader, &snapshot->operators);
+	read_objects(reader, &snapshot->types);
+	read_objects(reader, &snapshot->cast_types);
+	snapshot->catalog_calls = read_texts(reader, &snapshot->catalog_call_count);
+	for (size_t i = 1; i < snapshot->catalog_call_count && !reader->failed; i++)
+		if (compare_strings(&snapshot->catalog_calls[i - 1], &snapshot->catalog_calls[i]) >=
+		    0)
+			reader->failed = true;
 	if (reader->left.size)
 		reader->failed = true;
 }
@@ -348,12 +440,12 @@ int snapshot_decode(struct bytes encoded, struct snapshot **ret_snapshot)
 {
 	struct snapshot *snapshot = snapshot_new("");
 	struct reader reader = {encoded, false, snapshot};
-	const char *version;
+	const char *revision;
 
 	read_fields(&reader, 2);
-	version = read_text(&reader, false);
-	body_version(reader.left, snapshot->version);
-	if (reader.failed || strcmp(version, snapshot->version) != 0)
+	revision = read_text(&reader, false);
+	hash_hex(reader.left, snapshot->revision);
+	if (reader.failed || strcmp(revision, snapshot->revision) != 0)
 		reader.failed = true;
 	else
 		read_body(&reader);

@@ -14,6 +14,7 @@
 #include "common/message.h"
 #include "shm/segment.h"
 #include "worker/own_database.h"
+#include "worker/policy.h"
 #include "worker/query_job.h"
 #include "worker/validate.h"
 #include "worker/validate_reply.h"
@@ -25,6 +26,7 @@ enum {
 	ADDRESS_SPACE_BYTES = 128 << 20,
 	RESULT_COPIES = 5,
 	OVERLOADED_RETRY_MS = 50,
+	STACK_BYTES = 8 << 20,
 };
 
 struct database_worker {
@@ -152,7 +154,7 @@ static void check(struct database_worker *worker, uint32_t msgid, struct bytes m
 		send_error(worker, msgid, &error);
 		return;
 	}
-	validate(params.sql, worker->resources.snapshot, &verdict);
+	validate(params.sql, worker->resources.policy, &verdict);
 	validate_reply_encode(&verdict, &pairs);
 	verdict_free(&verdict);
 	message_init(&validate_result_row, &result);
@@ -297,6 +299,17 @@ static void limit_memory(const struct child_config *config, int64_t limit_bytes)
 #endif
 }
 
+/* PostgreSQL's parser descends as deep as a statement nests. */
+static void check_stack(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < STACK_BYTES)
+		log_warning("the stack is limited to %llu KiB; let it be %d KiB or more "
+		            "(LimitSTACK=, ulimit -s)",
+		    (unsigned long long)limit.rlim_cur / 1024, STACK_BYTES / 1024);
+}
+
 static void attach_segments(struct database_worker *worker)
 {
 	struct query_resources *resources = &worker->resources;
@@ -318,6 +331,16 @@ static void attach_segments(struct database_worker *worker)
 	    cache_database(resources->cache, bytes_of_string(resources->database->name));
 }
 
+static void renew_policy(struct database_worker *worker)
+{
+	struct query_resources *resources = &worker->resources;
+
+	policy_free(resources->policy);
+	resources->policy = NULL;
+	if (resources->snapshot)
+		resources->policy = policy_new(resources->snapshot, resources->database);
+}
+
 static void configure(struct child *child)
 {
 	struct database_worker *worker = child->owner;
@@ -336,9 +359,11 @@ static void configure(struct child *child)
 		query_job_init(
 		    &worker->job, &worker->resources, on_job_finished, on_job_part, worker);
 		attach_segments(worker);
+		check_stack();
 	}
 	limit_memory(child->config, worker->resources.database->limit_bytes);
 	worker->resources.forget = true;
+	renew_policy(worker);
 	own_database_session(worker->resources.database, &facts);
 	if (first || !bytes_equal(bytes_of_buffer(&facts), bytes_of_buffer(&worker->session_facts)))
 		connect_anew(worker);
@@ -377,6 +402,7 @@ static void take_snapshot(struct child *child, struct bytes database, struct byt
 	}
 	snapshot_free(worker->resources.snapshot);
 	worker->resources.snapshot = snapshot;
+	renew_policy(worker);
 	query_job_schema_changed(&worker->job);
 }
 

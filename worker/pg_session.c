@@ -49,6 +49,8 @@ void pg_session_init(struct pg_session *session, const char *const *schemas, siz
 		append_quoted(&path, schemas[i], "\"", '"');
 	}
 	buffer_append_string(&array, "}");
+	/* Last: where it is not named it comes first. */
+	buffer_append_string(&path, schema_count > 0 ? ", pg_temp" : "pg_temp");
 	session->schemas = must_strdup(buffer_string(&array));
 	session->search_path = must_strdup(buffer_string(&path));
 	snprintf(session->statement_timeout, sizeof(session->statement_timeout), "%" PRId64,

@@ -221,7 +221,7 @@ static bool validate_job(struct query_job *job)
 	job->validated = true;
 	job->same_schema =
 	    bytes_equal_string(bytes_of_buffer(&job->schema_version), resources->snapshot->version);
-	validate(bytes_of_buffer(&job->sql), resources->snapshot, &job->verdict);
+	validate(bytes_of_buffer(&job->sql), resources->policy, &job->verdict);
 	job->validate_us = clock_now_us() - began_us;
 	if (job->verdict.code == CHECK_ALLOW)
 		return true;

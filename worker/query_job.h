@@ -26,6 +26,7 @@ struct query_resources {
 	const struct child_database *database;
 	struct pg_connection *connection;
 	struct snapshot *snapshot; /* NULL: not read yet */
+	struct policy *policy; /* of the snapshot and databases[].allow; NULL as long as that is */
 	struct cache *cache;
 	int cache_database;
 	struct metrics *metrics;

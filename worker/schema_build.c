@@ -5,54 +5,11 @@
 #include <string.h>
 
 #include "common/bytes.h"
-
-/* Rows first to end of a result that share their table, or table and column. */
-struct run {
-	int first, end;
-};
-
-static struct bytes cell(const PGresult *result, int row, int field)
-{
-	if (PQgetisnull(result, row, field))
-		return BYTES_NONE;
-	return bytes_of(PQgetvalue(result, row, field), (size_t)PQgetlength(result, row, field));
-}
-
-static Oid cell_oid(const PGresult *result, int row, int field)
-{
-	return (Oid)strtoul(PQgetvalue(result, row, field), NULL, 10);
-}
+#include "worker/schema_take.h"
 
 static int cell_int(const PGresult *result, int row, int field)
 {
 	return (int)strtol(PQgetvalue(result, row, field), NULL, 10);
-}
-
-static bool cell_bool(const PGresult *result, int row, int field)
-{
-	return *PQgetvalue(result, row, field) == 't';
-}
-
-/* NULL for NULL and for what is not UTF-8, as from a database in SQL_ASCII. */
-static const char *cell_string(
-    struct schema_builder *builder, const PGresult *result, int row, int field)
-{
-	struct bytes text = cell(result, row, field);
-
-	if (!text.data || !bytes_are_utf8(text))
-		return NULL;
-	return snapshot_string(builder->snapshot, text.data, text.size);
-}
-
-static struct run run_at(const PGresult *result, int first, int fields)
-{
-	struct run run = {first, first + 1};
-
-	for (; run.end < PQntuples(result); run.end++)
-		for (int field = 0; field < fields; field++)
-			if (!bytes_equal(cell(result, first, field), cell(result, run.end, field)))
-				return run;
-	return run;
 }
 
 /* ---- places by oid and attnum ---- */
@@ -65,8 +22,7 @@ static int compare_ids(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* NULL for a table past the limit. */
-static struct schema_table_id *find_id(const struct schema_builder *builder, Oid oid)
+struct schema_table_id *schema_find_id(const struct schema_builder *builder, Oid oid)
 {
 	struct schema_table_id wanted = {.oid = oid};
 
@@ -75,7 +31,7 @@ static struct schema_table_id *find_id(const struct schema_builder *builder, Oid
 	return bsearch(&wanted, builder->ids, builder->id_count, sizeof(wanted), compare_ids);
 }
 
-static struct snapshot_table *table_of(
+struct snapshot_table *schema_table_of(
     const struct schema_builder *builder, const struct schema_table_id *id)
 {
 	return &builder->snapshot->tables[id->table];
@@ -85,7 +41,7 @@ static struct snapshot_table *table_of(
 static bool find_column(const struct schema_builder *builder, const struct schema_table_id *id,
     int attnum, size_t *ret_column)
 {
-	for (size_t i = 0; i < table_of(builder, id)->column_count; i++) {
+	for (size_t i = 0; i < schema_table_of(builder, id)->column_count; i++) {
 		if (id->attnums[i] == attnum) {
 			*ret_column = i;
 			return true;
@@ -98,12 +54,12 @@ static bool find_column(const struct schema_builder *builder, const struct schem
 static struct snapshot_column *column_of_row(
     const struct schema_builder *builder, const PGresult *result, int row)
 {
-	struct schema_table_id *id = find_id(builder, cell_oid(result, row, 0));
+	struct schema_table_id *id = schema_find_id(builder, cell_oid(result, row, 0));
 	size_t column;
 
 	if (!id || !find_column(builder, id, cell_int(result, row, 1), &column))
 		return NULL;
-	return &table_of(builder, id)->columns[column];
+	return &schema_table_of(builder, id)->columns[column];
 }
 
 /* ---- one function per query ---- */
@@ -118,7 +74,7 @@ static int take_fingerprint(struct schema_builder *builder, const PGresult *resu
 	return 0;
 }
 
-static int take_names(struct schema_builder *builder, const PGresult *result,
+int schema_take_names(struct schema_builder *builder, const PGresult *result,
     const char ***ret_names, size_t *ret_count)
 {
 	size_t count = (size_t)PQntuples(result);
@@ -136,26 +92,8 @@ static int take_names(struct schema_builder *builder, const PGresult *result,
 
 static int take_schemas(struct schema_builder *builder, const PGresult *result)
 {
-	return take_names(
+	return schema_take_names(
 	    builder, result, &builder->snapshot->schemas, &builder->snapshot->schema_count);
-}
-
-static int take_functions(struct schema_builder *builder, const PGresult *result)
-{
-	return take_names(
-	    builder, result, &builder->snapshot->functions, &builder->snapshot->function_count);
-}
-
-static int take_operators(struct schema_builder *builder, const PGresult *result)
-{
-	return take_names(
-	    builder, result, &builder->snapshot->operators, &builder->snapshot->operator_count);
-}
-
-static int take_cast_types(struct schema_builder *builder, const PGresult *result)
-{
-	return take_names(
-	    builder, result, &builder->snapshot->cast_types, &builder->snapshot->cast_type_count);
 }
 
 static enum table_kind table_kind_of(char relkind)
@@ -193,6 +131,7 @@ static int take_tables(struct schema_builder *builder, const PGresult *result)
 		table->kind = table_kind_of(*PQgetvalue(result, row, 4));
 		table->readable = cell_bool(result, row, 5);
 		table->row_estimate = strtoll(PQgetvalue(result, row, 6), NULL, 10);
+		table->row_security = cell_bool(result, row, 7);
 		if (!table->schema || !table->name)
 			return -EBADMSG;
 		snapshot->table_count++;
@@ -229,7 +168,7 @@ static enum column_kind column_kind_of(const char *word)
 static int take_table_columns(struct schema_builder *builder, struct schema_table_id *id,
     const PGresult *result, struct run run)
 {
-	struct snapshot_table *table = table_of(builder, id);
+	struct snapshot_table *table = schema_table_of(builder, id);
 	size_t count = (size_t)(run.end - run.first);
 
 	table->columns = snapshot_alloc(builder->snapshot, count * sizeof(*table->columns));
@@ -255,7 +194,7 @@ static int take_columns(struct schema_builder *builder, const PGresult *result)
 {
 	for (int row = 0; row < PQntuples(result);) {
 		struct run run = run_at(result, row, 1);
-		struct schema_table_id *id = find_id(builder, cell_oid(result, row, 0));
+		struct schema_table_id *id = schema_find_id(builder, cell_oid(result, row, 0));
 		int r = id && !id->attnums ? take_table_columns(builder, id, result, run) : 0;
 
 		if (r < 0)
@@ -300,7 +239,7 @@ static int take_labels(struct schema_builder *builder, const PGresult *result)
 static void take_primary_key(struct schema_builder *builder, struct schema_table_id *id,
     const PGresult *result, struct run run)
 {
-	struct snapshot_table *table = table_of(builder, id);
+	struct snapshot_table *table = schema_table_of(builder, id);
 	size_t count = (size_t)(run.end - run.first);
 
 	table->primary_key = snapshot_alloc(builder->snapshot, count * sizeof(*table->primary_key));
@@ -313,7 +252,7 @@ static void take_primary_key(struct schema_builder *builder, struct schema_table
 static int take_foreign_key(struct schema_builder *builder, struct schema_table_id *id,
     const PGresult *result, struct run run)
 {
-	struct snapshot_table *table = table_of(builder, id);
+	struct snapshot_table *table = schema_table_of(builder, id);
 	struct snapshot_foreign_key *key = &table->foreign_keys[table->foreign_key_count];
 	size_t count = (size_t)(run.end - run.first);
 
@@ -340,7 +279,7 @@ static int take_foreign_key(struct schema_builder *builder, struct schema_table_
 static int take_table_constraints(struct schema_builder *builder, struct schema_table_id *id,
     const PGresult *result, struct run all)
 {
-	struct snapshot_table *table = table_of(builder, id);
+	struct snapshot_table *table = schema_table_of(builder, id);
 	int r = 0;
 
 	/* Never more keys than rows. */
@@ -365,7 +304,7 @@ static int take_constraints(struct schema_builder *builder, const PGresult *resu
 {
 	for (int row = 0; row < PQntuples(result);) {
 		struct run run = run_at(result, row, 1);
-		struct schema_table_id *id = find_id(builder, cell_oid(result, row, 0));
+		struct schema_table_id *id = schema_find_id(builder, cell_oid(result, row, 0));
 		int r = id ? take_table_constraints(builder, id, result, run) : 0;
 
 		if (r < 0)
@@ -440,13 +379,13 @@ static int take_samples(struct schema_builder *builder, const PGresult *result)
 {
 	for (int row = 0; row < PQntuples(result);) {
 		struct run run = run_at(result, row, 2);
-		struct schema_table_id *id = find_id(builder, cell_oid(result, row, 0));
+		struct schema_table_id *id = schema_find_id(builder, cell_oid(result, row, 0));
 		struct snapshot_column *column;
 		size_t place;
 
 		if (id && find_column(builder, id, cell_int(result, row, 1), &place) &&
-		    !is_private(builder, table_of(builder, id), place)) {
-			column = &table_of(builder, id)->columns[place];
+		    !is_private(builder, schema_table_of(builder, id), place)) {
+			column = &schema_table_of(builder, id)->columns[place];
 			column->sample_count = take_list(
 			    builder, result, run, 2, SCHEMA_SAMPLE_BYTES_MAX, &column->samples);
 			id->many[place] = cell_bool(result, row, 3);
@@ -464,15 +403,19 @@ static const struct {
 } takers[SCHEMA_QUERY_COUNT] = {
     [SCHEMA_FINGERPRINT] = {take_fingerprint, 1, -2},
     [SCHEMA_SCHEMAS] = {take_schemas, 1, -1},
-    [SCHEMA_TABLES] = {take_tables, 7, 6},
+    [SCHEMA_TABLES] = {take_tables, 8, 6},
     [SCHEMA_COLUMNS] = {take_columns, 7, -1},
     [SCHEMA_LABELS] = {take_labels, 3, -1},
     [SCHEMA_CONSTRAINTS] = {take_constraints, 7, -1},
     [SCHEMA_UNIQUE] = {take_unique, 2, -1},
     [SCHEMA_SAMPLES] = {take_samples, 4, -2},
-    [SCHEMA_FUNCTIONS] = {take_functions, 1, -1},
-    [SCHEMA_OPERATORS] = {take_operators, 1, -1},
-    [SCHEMA_CAST_TYPES] = {take_cast_types, 1, -1},
+    [SCHEMA_FUNCTIONS] = {schema_take_functions, 5, -1},
+    [SCHEMA_OPERATORS] = {schema_take_operators, 5, -1},
+    [SCHEMA_TYPES] = {schema_take_types, 5, -1},
+    [SCHEMA_CAST_TYPES] = {schema_take_cast_types, 5, -1},
+    [SCHEMA_CATALOG_CALLS] = {schema_take_catalog_calls, 1, -1},
+    [SCHEMA_VIEWS] = {schema_take_views, 3, -1},
+    [SCHEMA_VIEW_USES] = {schema_take_view_uses, 7, -1},
 };
 
 static void hash_structure(
@@ -538,7 +481,7 @@ uint64_t schema_builder_structure(const struct schema_builder *builder)
 static bool is_unsampled(
     const struct schema_builder *builder, const struct schema_table_id *id, size_t place)
 {
-	const struct snapshot_table *table = table_of(builder, id);
+	const struct snapshot_table *table = schema_table_of(builder, id);
 	const struct snapshot_column *column = &table->columns[place];
 
 	return table->readable && table->kind != TABLE_VIEW && table->kind != TABLE_FOREIGN &&
@@ -560,7 +503,7 @@ bool schema_builder_unsampled(const struct schema_builder *builder, struct schem
 	for (; next.table < builder->snapshot->table_count; next.table++, next.column = 0) {
 		const struct schema_table_id *id = id_of_table(builder, next.table);
 
-		for (; next.column < table_of(builder, id)->column_count; next.column++) {
+		for (; next.column < schema_table_of(builder, id)->column_count; next.column++) {
 			if (is_unsampled(builder, id, next.column)) {
 				*place = next;
 				return true;

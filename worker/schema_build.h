@@ -24,13 +24,18 @@ enum schema_query {
 	SCHEMA_SAMPLES,
 	SCHEMA_FUNCTIONS,
 	SCHEMA_OPERATORS,
+	SCHEMA_TYPES,
 	SCHEMA_CAST_TYPES,
+	SCHEMA_CATALOG_CALLS,
+	SCHEMA_VIEWS,
+	SCHEMA_VIEW_USES, /* after SCHEMA_VIEWS */
 	SCHEMA_QUERY_COUNT
 };
 
 /* Macros, as they stand in the text of queries too. */
-#define SCHEMA_TABLES_MAX  10000
-#define SCHEMA_SAMPLES_MAX 50 /* of one column; with more distinct values it has none */
+#define SCHEMA_TABLES_MAX     10000
+#define SCHEMA_VIEW_BYTES_MAX 32768 /* of a definition; longer ones are not looked into */
+#define SCHEMA_SAMPLES_MAX    50 /* of one column; with more distinct values it has none */
 enum { SCHEMA_SAMPLE_BYTES_MAX = 64 };
 
 /* A column by its place in the snapshot. */
@@ -81,6 +86,6 @@ bool schema_builder_unsampled(const struct schema_builder *builder, struct schem
 void schema_builder_take_samples(
     struct schema_builder *builder, struct schema_place place, const PGresult *result);
 
-/* Where an estimate has hardly moved, the earlier one stays: the schema version is in every key
- * of the cache, and must not change with each ANALYZE. */
+/* Where an estimate has hardly moved, the earlier one stays: such a change alone is not worth
+ * handing out a schema for. */
 void schema_keep_estimates(struct snapshot *snapshot, const struct snapshot *before);

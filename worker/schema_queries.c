@@ -26,6 +26,25 @@
 #define PART(name, hashed, from)                                                                \
 	"SELECT '" name " ' || count(*) || ' ' || coalesce(sum(hashtext(" hashed ")::int8), 0)" \
 	" AS part FROM " from
+#define CATALOGS(schema) schema " = 'pg_catalog'::regnamespace"
+#define OBJECTS          " ORDER BY 2, 1 LIMIT 20000"
+/* schema, name, extension, whether pg_catalog has the name, whether all overloads are immutable */
+#define FUNCTION_FIELDS                                                                        \
+	"(SELECT nspname FROM pg_namespace WHERE oid = p.pronamespace), p.proname, x.extname," \
+	" bool_or(EXISTS (SELECT FROM pg_proc s WHERE s.proname = p.proname AND " CATALOGS(    \
+	    "s.pronamespace") ")), bool_and(p.provolatile = 'i')"
+#define OPERATOR_FIELDS                                                                         \
+	"(SELECT nspname FROM pg_namespace WHERE oid = o.oprnamespace), o.oprname, x.extname,"  \
+	" bool_or(EXISTS (SELECT FROM pg_operator s WHERE s.oprname = o.oprname AND " CATALOGS( \
+	    "s.oprnamespace") ")), bool_and(p.provolatile = 'i')"
+#define OF_EXTENSION(class, oid)                                                          \
+	" LEFT JOIN pg_depend e ON e.classid = '" class "'::regclass AND e.objid = " oid  \
+	                                                " AND e.deptype = 'e' LEFT JOIN " \
+	                                                "pg_extension x ON x.oid = e.refobjid"
+#define USED_BY_VIEWS(class)                                                                    \
+	" FROM " RELATIONS " JOIN pg_rewrite w ON w.ev_class = c.oid JOIN pg_depend d"          \
+	" ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = '" class \
+	    "'::regclass"
 #define IN_SCHEMAS(column) column " IN (SELECT oid FROM pg_namespace WHERE nspname = ANY ($1))"
 
 static const char
@@ -50,8 +69,11 @@ static const char
                 "pg_enum") " UNION ALL " PART("type", "oid || ' ' || xmin",
                 "pg_type WHERE " IN_SCHEMAS("typnamespace")) " UNION ALL " PART("function",
                 "oid || ' ' || xmin",
-                "pg_proc WHERE " IN_SCHEMAS("pronamespace")) " UNION ALL " PART("operator",
-                "oid || ' ' || xmin",
+                "pg_proc WHERE " IN_SCHEMAS("pronamespace")) " UNION ALL " PART("rule",
+                "w.oid || ' ' || w.xmin",
+                "pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class WHERE " IN_SCHEMAS(
+                    "c.relnamespace")) " UNION ALL " PART("extension", "oid || ' ' || xmin",
+                "pg_extension") " UNION ALL " PART("operator", "oid || ' ' || xmin",
                 "pg_operator WHERE " IN_SCHEMAS("oprnamespace")) " UNION ALL " PART("cast",
                 "oid || ' ' || xmin", "pg_cast WHERE oid >= 16384") " UNION ALL " PART("member",
                 "roleid || ' ' || member || ' ' || xmin", "pg_auth_members") ") parts",
@@ -66,7 +88,7 @@ static const char
                 " (CASE c.relkind WHEN 'v' THEN -1 WHEN 'p' THEN (SELECT coalesce(sum(greatest("
                 "l.reltuples, 0)), -1) FROM pg_partition_tree(c.oid) p JOIN pg_class l ON l.oid = "
                 "p.relid"
-                " WHERE p.isleaf) ELSE c.reltuples END)::int8"
+                " WHERE p.isleaf) ELSE c.reltuples END)::int8, c.relrowsecurity"
                 " FROM " RELATIONS " WHERE " WANTED
                 " ORDER BY n.nspname COLLATE \"C\", c.relname COLLATE \"C\" LIMIT " TEXT_OF(
                     SCHEMA_TABLES_MAX),
@@ -125,17 +147,82 @@ static const char
                                                                                   "a.attnum, "
                                                                                   "v.value COLLATE "
                                                                                   "\"C\"",
-            [SCHEMA_FUNCTIONS] =
-                "SELECT DISTINCT proname COLLATE \"C\" FROM pg_proc WHERE " IN_SCHEMAS(
-                    "pronamespace") " ORDER BY 1 LIMIT 20000",
+            [SCHEMA_FUNCTIONS] = "SELECT " FUNCTION_FIELDS " FROM pg_proc p" OF_EXTENSION("pg_proc",
+                "p.oid") " WHERE " IN_SCHEMAS("p.pronamespace") " GROUP BY 1, 2, 3" OBJECTS,
             [SCHEMA_OPERATORS] =
-                "SELECT DISTINCT oprname COLLATE \"C\" FROM pg_operator WHERE " IN_SCHEMAS(
-                    "oprnamespace") " ORDER BY 1 LIMIT 20000",
+                "SELECT " OPERATOR_FIELDS " FROM pg_operator o JOIN pg_proc p ON p.oid = "
+                "o.oprcode" OF_EXTENSION("pg_operator", "o.oid") " WHERE " IN_SCHEMAS(
+                    "o.oprnamespace") " GROUP BY 1, 2, 3" OBJECTS,
+            /* Types of values: no rows of tables, no arrays, nothing that is no value. */
+            [SCHEMA_TYPES] =
+                "SELECT "
+                "(SELECT nspname FROM pg_namespace WHERE oid = t.typnamespace)"
+                ", t.typname, x.extname, "
+                "EXISTS (SELECT FROM pg_type s WHERE s.typname = t.typname AND " CATALOGS(
+                    "s.typnamespace") "), true FROM pg_type t" OF_EXTENSION("pg_type",
+                    "t.oid") " WHERE " IN_SCHEMAS("t.typnamespace") " AND t.typtype <> 'c' AND "
+                                                                    "t.typcategory <> 'A' AND "
+                                                                    "t.typisdefined" OBJECTS,
             /* 16384 is the first oid that is not PostgreSQL's own. */
             [SCHEMA_CAST_TYPES] =
-                "SELECT DISTINCT t.typname COLLATE \"C\" FROM pg_cast k JOIN pg_type t"
-                " ON t.oid IN (k.castsource, k.casttarget) WHERE k.oid >= 16384"
-                " AND $1::text[] IS NOT NULL ORDER BY 1 LIMIT 20000",
+                "SELECT "
+                "(SELECT nspname FROM pg_namespace WHERE oid = t.typnamespace)"
+                ", t.typname, x.extname, " CATALOGS(
+                    "t.typnamespace") ", coalesce(bool_and(p.provolatile = 'i'), true)"
+                                      " FROM pg_cast k JOIN pg_type t ON t.oid IN (k.castsource, "
+                                      "k.casttarget)"
+                                      " LEFT JOIN pg_proc p ON p.oid = k.castfunc" OF_EXTENSION(
+                                          "pg_cast", "k.oid") " WHERE k.oid >= 16384 AND "
+                                                              "$1::text[] IS NOT NULL"
+                                                              " GROUP BY 1, 2, 3, 4" OBJECTS,
+            [SCHEMA_CATALOG_CALLS] = "SELECT DISTINCT p.proname FROM pg_proc p WHERE " CATALOGS(
+                "p.pronamespace") " AND $1::text[] IS NOT NULL AND (p.provariadic <> 0"
+                                  " OR 1 BETWEEN p.pronargs - p.pronargdefaults AND p.pronargs)"
+                                  " AND NOT 'internal'::regtype = ANY (p.proargtypes) "
+                                  "LIMIT 20000",
+            [SCHEMA_VIEWS] = "SELECT c.oid, CASE WHEN octet_length(v.body) <= " TEXT_OF(
+                SCHEMA_VIEW_BYTES_MAX) " THEN v.body END,"
+                                       " EXISTS (SELECT FROM pg_options_to_table(c.reloptions) "
+                                       "WHERE option_name ="
+                                       " 'security_invoker' AND option_value IN ('true', 'on', "
+                                       "'yes', '1'))"
+                                       " FROM " RELATIONS
+                                       " CROSS JOIN LATERAL pg_get_viewdef(c.oid) AS v(body)"
+                                       " WHERE " WANTED
+                                       " AND c.relkind IN ('v', 'm') ORDER BY c.oid",
+            /* What initdb made stands in no dependency: all of these are from outside. */
+            [SCHEMA_VIEW_USES] = "SELECT c.oid, 'f', " FUNCTION_FIELDS USED_BY_VIEWS(
+                "pg_proc") " JOIN pg_proc p"
+                           " ON p.oid = d.refobjid" OF_EXTENSION("pg_proc",
+                               "p.oid") " WHERE " WANTED " GROUP BY 1, 2, 3, 4, 5 UNION ALL "
+                                        "SELECT c.oid, 'o', " OPERATOR_FIELDS USED_BY_VIEWS(
+                                            "pg_operator") " JOIN pg_operator o ON o.oid = "
+                                                           "d.refobjid JOIN pg_proc p ON p.oid = "
+                                                           "o.oprcode" OF_EXTENSION("pg_operator",
+                                                               "o.oid") " WHERE " WANTED
+                                                                        " GROUP BY 1, 2, 3, 4, 5 "
+                                                                        "UNION ALL "
+                                                                        "SELECT DISTINCT c.oid, "
+                                                                        "'r', "
+                                                                        "(SELECT nspname FROM "
+                                                                        "pg_namespace WHERE oid = "
+                                                                        "r.relnamespace)"
+                                                                        ", r.relname,"
+                                                                        " NULL::name, false, "
+                                                                        "true" USED_BY_VIEWS(
+                                                                            "pg_class") " JOIN "
+                                                                                        "pg_class r"
+                                                                                        " ON r.oid "
+                                                                                        "= "
+                                                                                        "d."
+                                                                                        "refobjid "
+                                                                                        "AND r.oid "
+                                                                                        "<> c.oid "
+                                                                                        "WHERE"
+                                                                                        " " WANTED
+                                                                                        " ORDER BY "
+                                                                                        "1, 2, 4, "
+                                                                                        "3",
 };
 
 const char *schema_query_sql(enum schema_query query)

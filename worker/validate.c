@@ -1,6 +1,5 @@
 #include "worker/validate.h"
 
-#include <jansson.h>
 #include <pg_query.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 #include <string.h>
 
 #include "common/limits.h"
+#include "worker/sql_places.h"
 #include "worker/validate_tree.h"
 
 static const char *const code_names[] = {
@@ -60,20 +60,51 @@ void validation_not_cacheable(struct validation *validation, const char *reason)
 		validation->verdict->not_cacheable = reason;
 }
 
+/* The first byte that is not of a whole character. */
+static size_t bad_byte(struct bytes sql)
+{
+	size_t at = 0, size = 1;
+
+	while (at < sql.size) {
+		for (size = 1; size <= 4 && at + size <= sql.size; size++)
+			if (bytes_are_utf8(bytes_of(sql.data + at, size)))
+				break;
+		if (size > 4 || at + size > sql.size)
+			break;
+		at += size;
+	}
+	return at;
+}
+
+static bool refuse_depth(struct validation *validation)
+{
+	return validation_refuse(validation, CHECK_DEPTH,
+	    "the statement is nested too deeply at character %zu; at most %d levels are allowed: "
+	    "shorten the chain or split it",
+	    validation_place(validation), TREE_DEPTH_MAX);
+}
+
 static bool check_bytes(struct validation *validation)
 {
 	struct bytes sql = validation->sql;
+	const char *nul = sql.size ? memchr(sql.data, 0, sql.size) : NULL;
 
-	if (sql.size > LIMIT_SQL_BYTES)
+	if (!validation->view && sql.size > LIMIT_SQL_BYTES)
 		return validation_refuse(validation, CHECK_TOO_LONG,
-		    "the statement has %zu bytes; at most %d are allowed: shorten it", sql.size,
-		    LIMIT_SQL_BYTES);
-	if (sql.size && memchr(sql.data, 0, sql.size))
-		return validation_refuse(
-		    validation, CHECK_ENCODING, "the statement has a NUL byte in it; leave it out");
+		    "the statement has %zu bytes; at most %d are allowed: shorten it, what goes "
+		    "over begins at byte %d",
+		    sql.size, LIMIT_SQL_BYTES, LIMIT_SQL_BYTES + 1);
+	if (nul)
+		return validation_refuse(validation, CHECK_ENCODING,
+		    "the statement has a NUL at byte %td; leave it out", nul - sql.data + 1);
 	if (!bytes_are_utf8(sql))
-		return validation_refuse(
-		    validation, CHECK_ENCODING, "the statement is not UTF-8; send it as UTF-8");
+		return validation_refuse(validation, CHECK_ENCODING,
+		    "the statement is not UTF-8 at byte %zu (0x%02x); send it as UTF-8",
+		    bad_byte(sql) + 1, (unsigned char)sql.data[bad_byte(sql)]);
+	validation->location = sql_places_too_deep(sql, TREE_DEPTH_MAX);
+	if (validation->location >= 0)
+		return refuse_depth(validation);
+	validation->location = 0;
 	return true;
 }
 
@@ -88,56 +119,84 @@ static bool refuse_syntax(struct validation *validation, const PgQueryError *err
 	    error->message ? error->message : "the grammar does not accept it");
 }
 
-/* The parsed statements, or NULL with the verdict set. At 8 KiB the deepest trees that the grammar
- * can make were parsed with a stack of 1 MiB, of 8 that we have; jansson refuses beyond 2048. */
-static json_t *parse(struct validation *validation)
+static bool refuse_tree(struct validation *validation, enum parse_tree_result result)
+{
+	switch (result) {
+	case PARSE_TREE_DEEP:
+		return refuse_depth(validation);
+	case PARSE_TREE_ENCODING:
+		return validation_refuse(validation, CHECK_ENCODING,
+		    "a string constant is not UTF-8; write its characters themselves, not as "
+		    "E'\\x…'");
+	default:
+		return validation_refuse(validation, CHECK_NODE,
+		    "the statement's parse tree cannot be read near character %zu; say it another "
+		    "way",
+		    validation_place(validation));
+	}
+}
+
+/* At 8 KiB the deepest trees that the grammar can make were parsed with a stack of 1 MiB, of 8
+ * that we have. */
+static bool parse(struct validation *validation, struct parse_tree *ret_tree)
 {
 	char *text = bytes_to_string(validation->sql);
 	PgQueryParseResult parsed = pg_query_parse(text ? text : "");
-	json_t *tree = NULL;
-	json_error_t error;
+	enum parse_tree_result result = PARSE_TREE_BROKEN;
 
 	free(text);
-	if (parsed.error) {
+	if (parsed.error)
 		refuse_syntax(validation, parsed.error);
-		pg_query_free_parse_result(parsed);
-		return NULL;
-	}
-	tree = json_loads(parsed.parse_tree, JSON_REJECT_DUPLICATES, &error);
-	pg_query_free_parse_result(parsed);
-	if (tree)
-		return tree;
-	if (json_error_code(&error) == json_error_stack_overflow)
-		validation_refuse(validation, CHECK_DEPTH,
-		    "the statement is nested too deeply; at most %d levels are allowed: shorten "
-		    "the "
-		    "chain or split it",
-		    TREE_DEPTH_MAX);
-	else if (json_error_code(&error) == json_error_invalid_utf8)
-		validation_refuse(validation, CHECK_ENCODING,
-		    "a string constant is not UTF-8; write its characters themselves, not as "
-		    "E'\\x…'");
 	else
-		validation_refuse(validation, CHECK_NODE,
-		    "the statement's parse tree cannot be read (%.200s); say it another way",
-		    error.text);
-	return NULL;
+		result = parse_tree_read(parsed.parse_tree, ret_tree, &validation->location);
+	if (!parsed.error && result != PARSE_TREE_READ)
+		refuse_tree(validation, result);
+	pg_query_free_parse_result(parsed);
+	return result == PARSE_TREE_READ;
 }
 
-static bool check_statements(struct validation *validation, const json_t *tree)
+static size_t statement_start(const struct validation *validation, const struct tree *statement)
 {
-	const json_t *statements = json_object_get(tree, "stmts");
-	size_t count = json_array_size(statements);
-	const json_t *first = json_array_get(statements, 0);
+	const struct tree *place = tree_get(statement, "stmt_location");
 
-	if (count == 0)
+	return sql_places_start(
+	    validation->sql, place && place->integer > 0 ? (size_t)place->integer : 0);
+}
+
+static bool check_statements(struct validation *validation, const struct tree *root)
+{
+	const struct tree *statements = tree_get(root, "stmts");
+	const struct tree *first = tree_at(statements, 0), *second = tree_at(statements, 1);
+
+	if (!first)
 		return validation_refuse(
 		    validation, CHECK_EMPTY, "there is no statement; write a SELECT");
-	if (count > 1)
+	validation->location = (long)statement_start(validation, second ? second : first);
+	if (second)
 		return validation_refuse(validation, CHECK_MULTIPLE,
-		    "there are %zu statements; send one at a time", count);
+		    "there are %zu statements, the second at character %zu; send one at a time",
+		    tree_count(statements), validation_place(validation));
 	/* SELECT, VALUES and TABLE are all a SelectStmt. */
-	return tree_walk(validation, json_object_get(first, "stmt"));
+	return tree_walk(validation, tree_get(first, "stmt"));
+}
+
+bool validation_run(struct validation *validation)
+{
+	struct parse_tree tree;
+	bool passed;
+
+	if (!check_bytes(validation) || !parse(validation, &tree))
+		return false;
+	passed = tree.root && check_statements(validation, tree.root);
+	/* The relations' names stand in it. */
+	validation->tree = tree;
+	return passed;
+}
+
+void validation_deinit(struct validation *validation)
+{
+	parse_tree_deinit(&validation->tree);
+	free(validation->relations);
 }
 
 static int compare_relations(const void *a, const void *b)
@@ -155,6 +214,8 @@ static size_t unique_relations(struct verdict_relation *relations, size_t count)
 	for (size_t i = 0; i < count; i++)
 		if (!i || compare_relations(&relations[kept - 1], &relations[i]) != 0)
 			relations[kept++] = relations[i];
+		else
+			relations[kept - 1].under &= relations[i].under;
 	return kept;
 }
 
@@ -185,6 +246,7 @@ static void keep_relations(struct validation *validation)
 	kept = must_alloc(size);
 	strings = (char *)(kept + count);
 	for (size_t i = 0; i < count; i++) {
+		kept[i].under = found[i].under;
 		kept[i].schema = copy_string(&strings, found[i].schema);
 		kept[i].table = copy_string(&strings, found[i].table);
 	}
@@ -193,21 +255,17 @@ static void keep_relations(struct validation *validation)
 	verdict->relation_count = count;
 }
 
-void validate(struct bytes sql, const struct snapshot *snapshot, struct verdict *ret_verdict)
+void validate(struct bytes sql, struct policy *policy, struct verdict *ret_verdict)
 {
 	struct validation *validation = must_zalloc(sizeof(*validation));
-	json_t *tree = NULL;
 
 	memset(ret_verdict, 0, sizeof(*ret_verdict));
 	validation->sql = sql;
-	validation->snapshot = snapshot;
+	validation->policy = policy;
 	validation->verdict = ret_verdict;
-	if (check_bytes(validation))
-		tree = parse(validation);
-	if (tree && check_statements(validation, tree))
+	if (validation_run(validation))
 		keep_relations(validation);
-	json_decref(tree);
-	free(validation->relations);
+	validation_deinit(validation);
 	free(validation);
 }
 

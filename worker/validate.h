@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "common/bytes.h"
-#include "text/snapshot.h"
+struct policy;
 
 enum check_code {
 	CHECK_ALLOW,
@@ -21,20 +21,21 @@ enum check_code {
 
 struct verdict_relation {
 	const char *schema, *table;
+	bool under; /* not named by the text, but read by a view that is */
 };
 
 struct verdict {
 	enum check_code code; /* CHECK_ALLOW: it may run */
 	char reason[512]; /* names the thing, its place, and what to do instead */
 	size_t relation_count;
-	struct verdict_relation *relations; /* sorted, each once; what the text reads */
+	struct verdict_relation *relations; /* sorted, each once; what is read */
 	bool reads_catalog; /* pg_catalog or information_schema: not cached */
 	const char *not_cacheable; /* NULL: may be cached; else why not, static text */
 	void *arena;
 };
 
-/* snapshot may be NULL: then every relation outside the catalogs is refused. */
-void validate(struct bytes sql, const struct snapshot *snapshot, struct verdict *ret_verdict);
+/* Without a snapshot in the policy every relation outside the catalogs is refused. */
+void validate(struct bytes sql, struct policy *policy, struct verdict *ret_verdict);
 void verdict_free(struct verdict *verdict);
 /* The code's name in the protocol; "allow" for CHECK_ALLOW. */
 const char *check_code_name(enum check_code code);

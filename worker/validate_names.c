@@ -46,7 +46,7 @@ static const struct allowed_cast {
 };
 
 static const struct verdict_relation allowed_catalogs[] = {
-#define CATALOG(schema, name) {#schema, #name},
+#define CATALOG(schema, name) {#schema, #name, false},
 #include "worker/allowed_catalogs.def"
 #undef CATALOG
 };
@@ -61,38 +61,57 @@ static bool is_listed(const char *const *names, size_t count, const char *name)
 	return false;
 }
 
-static bool is_foreign_function(const struct validation *validation, const char *name)
+/* In a view's body only what PostgreSQL says that it depends on. */
+static struct policy_names outside_functions(const struct validation *validation, const char *name)
 {
-	const struct snapshot *snapshot = validation->snapshot;
+	const struct snapshot *snapshot = validation->policy->snapshot;
+	static const struct policy_names none;
 
-	return snapshot && is_listed(snapshot->functions, snapshot->function_count, name);
+	if (validation->view)
+		return policy_names(validation->policy, &validation->view->functions, name);
+	return snapshot ? policy_names(validation->policy, &snapshot->functions, name) : none;
 }
 
-static bool is_foreign_operator(const struct validation *validation, const char *name)
+static struct policy_names outside_operators(const struct validation *validation, const char *name)
 {
-	const struct snapshot *snapshot = validation->snapshot;
+	const struct snapshot *snapshot = validation->policy->snapshot;
+	static const struct policy_names none;
 
-	return snapshot && is_listed(snapshot->operators, snapshot->operator_count, name);
+	if (validation->view)
+		return policy_names(validation->policy, &validation->view->operators, name);
+	return snapshot ? policy_names(validation->policy, &snapshot->operators, name) : none;
 }
 
+/* A cast in a view's body that calls a function stands among the functions that it depends on. */
 static bool is_foreign_cast(const struct validation *validation, const char *name)
 {
-	const struct snapshot *snapshot = validation->snapshot;
+	const struct snapshot *snapshot = validation->policy->snapshot;
 
-	return snapshot && is_listed(snapshot->cast_types, snapshot->cast_type_count, name);
+	return !validation->view && snapshot &&
+	       policy_names(validation->policy, &snapshot->cast_types, name).refused;
 }
 
 bool name_is_foreign_call(const struct validation *validation, const char *name)
 {
-	return is_foreign_function(validation, name) || is_foreign_cast(validation, name);
+	return outside_functions(validation, name).refused || is_foreign_cast(validation, name);
+}
+
+static int compare_functions(const void *a, const void *b)
+{
+	return strcmp(
+	    ((const struct allowed_function *)a)->name, ((const struct allowed_function *)b)->name);
 }
 
 static const struct allowed_function *function_find(const char *name)
 {
-	for (size_t i = 0; i < COUNT(allowed_functions); i++)
-		if (strcmp(allowed_functions[i].name, name) == 0)
-			return &allowed_functions[i];
-	return NULL;
+	static struct allowed_function sorted[COUNT(allowed_functions)];
+	const struct allowed_function wanted = {.name = name};
+
+	if (!sorted[0].name) {
+		memcpy(sorted, allowed_functions, sizeof(sorted));
+		qsort(sorted, COUNT(sorted), sizeof(sorted[0]), compare_functions);
+	}
+	return bsearch(&wanted, sorted, COUNT(sorted), sizeof(sorted[0]), compare_functions);
 }
 
 static const struct allowed_cast *cast_find(const char *name)
@@ -113,29 +132,69 @@ static void note_purity(struct validation *validation, enum purity purity, size_
 		validation_not_cacheable(validation, not_cacheable[purity]);
 }
 
+static void note_impure(struct validation *validation)
+{
+	validation_not_cacheable(validation, "a function of this database is not immutable");
+}
+
+/* schema.name with another schema than pg_catalog. */
+static bool check_own_function(struct validation *validation, const char *schema, const char *name)
+{
+	const struct policy *policy = validation->policy;
+	const struct snapshot *snapshot = policy->snapshot;
+	const struct snapshot_object *object =
+	    snapshot ? snapshot_find_object(&snapshot->functions, name) : NULL;
+
+	while (object && strcmp(object->schema, schema) != 0)
+		object = snapshot_next_object(&snapshot->functions, object);
+	/* What a view depends on has been compared with the policy already. */
+	if (!(validation->view && outside_functions(validation, name).any) &&
+	    policy_function(policy, schema, name, object ? object->extension : NULL) !=
+	        ALLOWANCE_GIVEN)
+		return validation_refuse(validation, CHECK_FUNCTION,
+		    "function \"%s.%s\" at character %zu is not allowed; use a function of "
+		    "PostgreSQL itself, without a schema, or list it in "
+		    "databases[].allow.functions",
+		    schema, name, validation_place(validation));
+	if (!object || !object->pure)
+		note_impure(validation);
+	return true;
+}
+
 bool name_check_function(
     struct validation *validation, const char *schema, const char *name, size_t argument_count)
 {
 	const struct allowed_function *function = function_find(name);
-	size_t place = validation_place(validation);
+	struct policy_names outside = {0};
+	enum allowance listed;
 
 	if (schema && strcmp(schema, CATALOG_SCHEMA) != 0)
-		return validation_refuse(validation, CHECK_FUNCTION,
-		    "function \"%s.%s\" at character %zu is not allowed; use a function of "
-		    "PostgreSQL itself, without a schema",
-		    schema, name, place);
-	if (!function)
-		return validation_refuse(validation, CHECK_FUNCTION,
-		    "function \"%s\" at character %zu is not allowed; leave it out or use one "
-		    "that only computes",
-		    name, place);
+		return check_own_function(validation, schema, name);
+	listed = policy_function(validation->policy, CATALOG_SCHEMA, name, NULL);
+	if (!schema)
+		outside = outside_functions(validation, name);
 	/* name(x) may be a cast to the type of that name. */
-	if (!schema && name_is_foreign_call(validation, name))
+	if (outside.refused || (!schema && is_foreign_cast(validation, name)))
 		return validation_refuse(validation, CHECK_FUNCTION,
 		    "function \"%s\" at character %zu may be one that this database defines "
-		    "itself; write pg_catalog.%s for PostgreSQL's own",
-		    name, place, name);
-	note_purity(validation, function->purity, argument_count);
+		    "itself; write pg_catalog.%s for PostgreSQL's own, or list it in "
+		    "databases[].allow.functions",
+		    name, validation_place(validation), name);
+	if (outside.impure)
+		note_impure(validation);
+	/* All that the name can mean is the database's own, and allowed. */
+	if (outside.any && !outside.shadows)
+		return true;
+	if (listed == ALLOWANCE_TAKEN || (!function && listed == ALLOWANCE_NONE))
+		return validation_refuse(validation, CHECK_FUNCTION,
+		    "function \"%s\" at character %zu is not allowed%s; leave it out or use one "
+		    "that only computes",
+		    name, validation_place(validation),
+		    listed == ALLOWANCE_TAKEN ? " by databases[].allow.functions" : "");
+	if (function)
+		note_purity(validation, function->purity, argument_count);
+	else
+		validation_not_cacheable(validation, "what a listed function does is not known");
 	return true;
 }
 
@@ -147,62 +206,104 @@ static bool is_column(const struct snapshot *snapshot, const char *name)
 	return false;
 }
 
-/* Functions with output columns of these names are allowed. */
-static bool is_output_name(const char *name)
+/* Whether the name, called with one argument, does no more than what is allowed. */
+static bool may_be_called(const struct validation *validation, const char *name)
 {
-	static const char *const names[] = {"key", "value"};
+	const struct policy *policy = validation->policy;
+	enum allowance listed = policy_function(policy, CATALOG_SCHEMA, name, NULL);
 
-	return is_listed(names, COUNT(names), name);
+	if (name_is_foreign_call(validation, name) || listed == ALLOWANCE_TAKEN)
+		return false;
+	if (listed == ALLOWANCE_GIVEN || function_find(name))
+		return true;
+	/* No function at all, so that it is a field. */
+	return policy->snapshot && !snapshot_is_catalog_call(policy->snapshot, name);
 }
 
-bool name_check_attribute(struct validation *validation, const char *name)
+bool name_check_attribute(struct validation *validation, const char *name, bool of_relation)
 {
 	const struct allowed_function *function = function_find(name);
-	bool foreign = name_is_foreign_call(validation, name);
+	const struct snapshot *snapshot = validation->policy->snapshot;
+	bool known = of_relation && snapshot && is_column(snapshot, name);
 
-	if (!foreign && function) {
+	/* pg_get_viewdef writes calls as calls. */
+	if (validation->view)
+		return true;
+	if (!may_be_called(validation, name))
+		return validation_refuse(validation, CHECK_FUNCTION,
+		    "\"%s.%s\" at character %zu is not allowed, because it can call a function; "
+		    "name the column %s",
+		    of_relation ? "…" : "(…)", name, validation_place(validation),
+		    of_relation ? "without its table" : "without parentheses, as in t.name");
+	if (outside_functions(validation, name).impure)
+		note_impure(validation);
+	/* A column of the name does not prove that this value has it, but a table's mostly does. */
+	if (function && !known) {
 		note_purity(validation, function->purity, 1);
-		return true;
+		cacheable_note_cast(validation, NULL, name);
 	}
-	/* A column of the name does not prove that this value has it, and PostgreSQL's own
-	 * functions that do more than compute are called like that. */
-	if (!foreign && strncmp(name, "pg_", 3) != 0 && strncmp(name, "lo_", 3) != 0 &&
-	    (is_output_name(name) ||
-	        (validation->snapshot && is_column(validation->snapshot, name))))
-		return true;
-	return validation_refuse(validation, CHECK_FUNCTION,
-	    "\"(…).%s\" at character %zu is not allowed, because it can call a function; name the "
-	    "column without parentheses, as in t.%s",
-	    name, validation_place(validation), name);
+	return true;
 }
 
 bool name_check_implied_operator(struct validation *validation, const char *name)
 {
-	if (!is_foreign_operator(validation, name))
+	if (!outside_operators(validation, name).refused)
 		return true;
 	return validation_refuse(validation, CHECK_OPERATOR,
 	    "operator %s, implied at character %zu, may be one that this database defines itself; "
-	    "write the comparison with OPERATOR(pg_catalog.%s)",
+	    "write the comparison with OPERATOR(pg_catalog.%s), or list the operator in "
+	    "databases[].allow.functions",
 	    name, validation_place(validation), name);
+}
+
+/* As for functions; `schema` is not pg_catalog. */
+static bool check_own_operator(struct validation *validation, const char *schema, const char *name)
+{
+	const struct policy *policy = validation->policy;
+	const struct snapshot *snapshot = policy->snapshot;
+	const struct snapshot_object *object =
+	    snapshot ? snapshot_find_object(&snapshot->operators, name) : NULL;
+
+	while (object && strcmp(object->schema, schema) != 0)
+		object = snapshot_next_object(&snapshot->operators, object);
+	if (!(validation->view && outside_operators(validation, name).any) &&
+	    policy_function(policy, schema, name, object ? object->extension : NULL) !=
+	        ALLOWANCE_GIVEN)
+		return validation_refuse(validation, CHECK_OPERATOR,
+		    "operator %s.%s at character %zu is not allowed; use an operator of PostgreSQL "
+		    "itself, or list it in databases[].allow.functions",
+		    schema, name, validation_place(validation));
+	if (!object || !object->pure)
+		note_impure(validation);
+	return true;
 }
 
 bool name_check_operator(struct validation *validation, const char *schema, const char *name)
 {
-	size_t place = validation_place(validation);
+	struct policy_names outside = {0};
+	enum allowance listed;
 
 	if (schema && strcmp(schema, CATALOG_SCHEMA) != 0)
-		return validation_refuse(validation, CHECK_OPERATOR,
-		    "operator %s.%s at character %zu is not allowed; use an operator of PostgreSQL "
-		    "itself",
-		    schema, name, place);
-	if (!is_listed(allowed_operators, COUNT(allowed_operators), name))
-		return validation_refuse(validation, CHECK_OPERATOR,
-		    "operator %s at character %zu is not allowed; use another", name, place);
-	if (!schema && is_foreign_operator(validation, name))
+		return check_own_operator(validation, schema, name);
+	listed = policy_function(validation->policy, CATALOG_SCHEMA, name, NULL);
+	if (!schema)
+		outside = outside_operators(validation, name);
+	if (outside.refused)
 		return validation_refuse(validation, CHECK_OPERATOR,
 		    "operator %s at character %zu may be one that this database defines itself; "
-		    "write OPERATOR(pg_catalog.%s) for PostgreSQL's own",
-		    name, place, name);
+		    "write OPERATOR(pg_catalog.%s) for PostgreSQL's own, or list it in "
+		    "databases[].allow.functions",
+		    name, validation_place(validation), name);
+	if (outside.impure)
+		note_impure(validation);
+	if (outside.any && !outside.shadows)
+		return true;
+	if (listed == ALLOWANCE_TAKEN ||
+	    (listed == ALLOWANCE_NONE &&
+	        !is_listed(allowed_operators, COUNT(allowed_operators), name)))
+		return validation_refuse(validation, CHECK_OPERATOR,
+		    "operator %s at character %zu is not allowed; use another", name,
+		    validation_place(validation));
 	return true;
 }
 
@@ -232,12 +333,36 @@ static bool is_enum(const struct snapshot *snapshot, const char *schema, const c
 	return false;
 }
 
+/* An enum that a column has, or a type that is listed. */
+static bool is_own_type(const struct validation *validation, const char *schema, const char *name)
+{
+	const struct policy *policy = validation->policy;
+	const struct snapshot_object *object;
+	struct policy_names types;
+
+	if (!policy->snapshot)
+		return false;
+	if (is_enum(policy->snapshot, schema, name))
+		return true;
+	types = policy_names(policy, &policy->snapshot->types, name);
+	if (!schema)
+		return types.any && !types.refused && !types.shadows;
+	object = snapshot_find_object(&policy->snapshot->types, name);
+	while (object && strcmp(object->schema, schema) != 0)
+		object = snapshot_next_object(&policy->snapshot->types, object);
+	return policy_function(policy, schema, name, object ? object->extension : NULL) ==
+	       ALLOWANCE_GIVEN;
+}
+
 bool name_check_type(struct validation *validation, const char *schema, const char *name)
 {
 	bool ours = !schema || strcmp(schema, CATALOG_SCHEMA) == 0;
 	const struct allowed_cast *cast = ours ? cast_find(name) : NULL;
 
-	if (!cast && !(validation->snapshot && is_enum(validation->snapshot, schema, name)))
+	if (ours &&
+	    policy_function(validation->policy, CATALOG_SCHEMA, name, NULL) == ALLOWANCE_TAKEN)
+		cast = NULL;
+	if (!cast && !is_own_type(validation, schema, name))
 		return validation_refuse(validation, CHECK_CAST,
 		    "a cast to type \"%s%s%s\" at character %zu is not allowed; use a plain type "
 		    "such as text, numeric or date",
@@ -245,20 +370,25 @@ bool name_check_type(struct validation *validation, const char *schema, const ch
 	if (is_foreign_cast(validation, name) || (cast && is_foreign_cast(validation, cast->sql)))
 		return validation_refuse(validation, CHECK_CAST,
 		    "a cast to type \"%s\" at character %zu may be one that this database defines "
-		    "itself; cast to another type or leave it out",
+		    "itself; leave it out, or list the type in databases[].allow.functions",
 		    name, validation_place(validation));
 	return true;
 }
 
-static void add_relation(struct validation *validation, const char *schema, const char *table)
+void validation_add_relation(
+    struct validation *validation, const char *schema, const char *table, bool under)
 {
+	for (size_t i = 0; under && i < validation->relation_count; i++)
+		if (strcmp(validation->relations[i].schema, schema) == 0 &&
+		    strcmp(validation->relations[i].table, table) == 0)
+			return;
 	if (validation->relation_count == validation->relation_capacity) {
 		validation->relation_capacity = validation->relation_capacity * 2 + 8;
 		validation->relations = must_realloc(validation->relations,
 		    validation->relation_capacity * sizeof(*validation->relations));
 	}
 	validation->relations[validation->relation_count++] =
-	    (struct verdict_relation){schema, table};
+	    (struct verdict_relation){schema, table, under};
 }
 
 static bool is_with_name(const struct validation *validation, const char *name)
@@ -271,15 +401,19 @@ static bool is_system_schema(const char *schema)
 	return strncmp(schema, "pg_", 3) == 0 || strcmp(schema, "information_schema") == 0;
 }
 
-static bool check_catalog(struct validation *validation, const char *schema, const char *name)
+/* In a view they show what its owner may see. */
+static bool check_catalog(
+    struct validation *validation, const char *schema, const char *name, bool taken)
 {
-	for (size_t i = 0; i < COUNT(allowed_catalogs); i++) {
+	bool open = !taken && (!validation->view || validation->view->invoker);
+
+	for (size_t i = 0; open && i < COUNT(allowed_catalogs); i++) {
 		const struct verdict_relation *catalog = &allowed_catalogs[i];
 
 		if (strcmp(catalog->schema, schema) == 0 && strcmp(catalog->table, name) == 0) {
 			validation->verdict->reads_catalog = true;
 			validation_not_cacheable(validation, not_cacheable[CATALOG_READ]);
-			add_relation(validation, catalog->schema, catalog->table);
+			validation_add_relation(validation, catalog->schema, catalog->table, false);
 			return true;
 		}
 	}
@@ -291,26 +425,41 @@ static bool check_catalog(struct validation *validation, const char *schema, con
 
 static bool check_table(struct validation *validation, const struct snapshot_table *table)
 {
-	static const char *const refused_kinds[] = {
-	    [TABLE_VIEW] = "a view", /* its body may call anything */
-	    [TABLE_MATERIALIZED_VIEW] = "a materialized view",
-	    [TABLE_FOREIGN] = "a foreign table", /* its wrapper may do anything */
-	    [TABLE_PARTITIONED] = NULL,
-	};
-	size_t place = validation_place(validation);
+	enum allowance listed =
+	    policy_relation(validation->policy, table, table->schema, table->name);
 
-	if (refused_kinds[table->kind])
+	if (listed == ALLOWANCE_TAKEN)
 		return validation_refuse(validation, CHECK_RELATION,
-		    "relation \"%s.%s\" at character %zu is %s, and these are not allowed; read "
-		    "the tables themselves",
-		    table->schema, table->name, place, refused_kinds[table->kind]);
-	if (!table->readable)
+		    "relation \"%s.%s\" at character %zu is taken away by "
+		    "databases[].allow.tables; ask for another table",
+		    table->schema, table->name, validation_place(validation));
+	/* Its wrapper may do anything. */
+	if (table->kind == TABLE_FOREIGN && listed == ALLOWANCE_NONE)
+		return validation_refuse(validation, CHECK_RELATION,
+		    "relation \"%s.%s\" at character %zu is a foreign table, and these are not "
+		    "allowed; read another, or list it in databases[].allow.tables",
+		    table->schema, table->name, validation_place(validation));
+	/* Its owner may see rows that the role may not. */
+	if (validation->view && !validation->view->invoker && table->row_security)
+		return validation_refuse(validation, CHECK_RELATION,
+		    "relation \"%s.%s\" at character %zu has row security, which the view passes "
+		    "by",
+		    table->schema, table->name, validation_place(validation));
+	validation_add_relation(validation, table->schema, table->name, false);
+	return true;
+}
+
+static bool check_known_relation(struct validation *validation, const struct snapshot_table *table)
+{
+	/* A listed one may be open by columns. */
+	if (!table->readable && policy_relation(validation->policy, table, table->schema,
+	                            table->name) != ALLOWANCE_GIVEN)
 		return validation_refuse(validation, CHECK_RELATION,
 		    "relation \"%s.%s\" at character %zu is not allowed: the database role holds "
 		    "no SELECT on it; ask for another table",
-		    table->schema, table->name, place);
-	add_relation(validation, table->schema, table->name);
-	return true;
+		    table->schema, table->name, validation_place(validation));
+	return policy_is_view(table) ? view_check(validation, table)
+	                             : check_table(validation, table);
 }
 
 static bool refuse_unknown_relation(
@@ -327,22 +476,37 @@ static bool is_configured(const struct snapshot *snapshot, const char *schema)
 	return is_listed(snapshot->schemas, snapshot->schema_count, schema);
 }
 
+/* Named in full in databases[].allow; what it is only PostgreSQL knows. */
+static bool check_listed(struct validation *validation, const char *schema, const char *name)
+{
+	validation_not_cacheable(
+	    validation, "it reads a relation that is listed but not in the schema");
+	validation_add_relation(validation, schema, name, false);
+	return true;
+}
+
 bool name_check_relation(struct validation *validation, const char *schema, const char *name)
 {
-	const struct snapshot *snapshot = validation->snapshot;
-	const struct snapshot_table *table;
+	const struct policy *policy = validation->policy;
+	const struct snapshot *snapshot = policy->snapshot;
+	const struct snapshot_table *table = NULL;
+	const char *meant = schema;
+	enum allowance listed = ALLOWANCE_NONE;
 
 	if (!schema && is_with_name(validation, name))
 		return true;
 	/* pg_catalog is searched first, and all of its relations are called pg_something. */
 	if (!schema && strncmp(name, "pg_", 3) == 0)
-		return check_catalog(validation, CATALOG_SCHEMA, name);
-	if (schema && is_system_schema(schema))
-		return check_catalog(validation, schema, name);
-	if (!snapshot || (schema && !is_configured(snapshot, schema)))
-		return refuse_unknown_relation(validation, schema, name);
-	table = snapshot_find_table(snapshot, schema, name);
-	if (!table)
-		return refuse_unknown_relation(validation, schema, name);
-	return check_table(validation, table);
+		meant = CATALOG_SCHEMA;
+	if (snapshot && (!meant || is_configured(snapshot, meant)))
+		table = snapshot_find_table(snapshot, meant, name);
+	if (table)
+		return check_known_relation(validation, table);
+	if (meant)
+		listed = policy_relation(policy, NULL, meant, name);
+	if (listed == ALLOWANCE_GIVEN && !validation->view)
+		return check_listed(validation, meant, name);
+	if (meant && is_system_schema(meant))
+		return check_catalog(validation, meant, name, listed == ALLOWANCE_TAKEN);
+	return refuse_unknown_relation(validation, schema, name);
 }

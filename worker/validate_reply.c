@@ -15,6 +15,7 @@ static void pack_relation(struct buffer *out, const struct verdict_relation *rel
 void validate_reply_encode(const struct verdict *verdict, struct buffer *ret_encoded)
 {
 	bool allowed = verdict->code == CHECK_ALLOW;
+	size_t named = 0;
 
 	pack_map(ret_encoded, allowed ? 2 : 4);
 	pack_pair_string(ret_encoded, "verdict", allowed ? "allow" : "reject");
@@ -22,8 +23,11 @@ void validate_reply_encode(const struct verdict *verdict, struct buffer *ret_enc
 		pack_pair_string(ret_encoded, "code", check_code_name(verdict->code));
 		pack_pair_string(ret_encoded, "reason", verdict->reason);
 	}
-	pack_string(ret_encoded, "tables");
-	pack_array(ret_encoded, verdict->relation_count);
 	for (size_t i = 0; i < verdict->relation_count; i++)
-		pack_relation(ret_encoded, &verdict->relations[i]);
+		named += !verdict->relations[i].under;
+	pack_string(ret_encoded, "tables");
+	pack_array(ret_encoded, named);
+	for (size_t i = 0; i < verdict->relation_count; i++)
+		if (!verdict->relations[i].under)
+			pack_relation(ret_encoded, &verdict->relations[i]);
 }

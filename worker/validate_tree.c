@@ -1,8 +1,9 @@
 #include "worker/validate_tree.h"
 
-#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+
+#include "worker/sql_places.h"
 
 enum field_kind { FIELD_PLAIN, FIELD_ONE, FIELD_LIST, FIELD_PART };
 
@@ -13,7 +14,7 @@ struct node_field {
 };
 
 /* What a type is checked for beyond its fields; false: refused. */
-typedef bool (*node_check)(struct validation *validation, const json_t *node);
+typedef bool (*node_check)(struct validation *validation, const struct tree *node);
 
 struct node_type {
 	const char *name;
@@ -33,21 +34,22 @@ static const struct {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static bool walk_node(struct validation *validation, const struct node_type *type, json_t *node);
+static bool walk_node(
+    struct validation *validation, const struct node_type *type, const struct tree *node);
 
 /* ---- names in lists of String nodes ---- */
 
-static const char *string_of(const json_t *wrapped)
+static const char *string_of(const struct tree *wrapped)
 {
-	return json_string_value(json_object_get(json_object_get(wrapped, "String"), "sval"));
+	return tree_text(tree_get(tree_get(wrapped, "String"), "sval"));
 }
 
 /* Takes [name] or [schema, name]; false for anything else. */
-static bool split_name(const json_t *list, const char **ret_schema, const char **ret_name)
+static bool split_name(const struct tree *list, const char **ret_schema, const char **ret_name)
 {
-	size_t count = json_array_size(list);
-	const char *schema = count == 2 ? string_of(json_array_get(list, 0)) : NULL;
-	const char *name = count ? string_of(json_array_get(list, count - 1)) : NULL;
+	size_t count = tree_count(list);
+	const char *schema = count == 2 ? string_of(tree_at(list, 0)) : NULL;
+	const char *name = count ? string_of(tree_at(list, count - 1)) : NULL;
 
 	if (!name || count > 2 || (count == 2 && !schema))
 		return false;
@@ -63,59 +65,71 @@ static bool refuse_name(struct validation *validation, enum check_code code, con
 	    what, validation_place(validation));
 }
 
+/* Nodes without a place of their own (-1, or none) are said to be where the outer one is. */
+static void move_to(struct validation *validation, const struct tree *node)
+{
+	const struct tree *location = tree_get(node, "location");
+
+	if (location && location->kind == TREE_INTEGER && location->integer >= 0)
+		validation->location = location->integer;
+}
+
 /* ---- checks, in the order of allowed_nodes.def ---- */
 
-static bool check_none(struct validation *validation, const json_t *node)
+static bool check_none(struct validation *validation, const struct tree *node)
 {
 	(void)validation;
 	(void)node;
 	return true;
 }
 
-static bool check_select(struct validation *validation, const json_t *node)
+static bool check_select(struct validation *validation, const struct tree *node)
 {
-	const json_t *into = json_object_get(node, "intoClause");
-	const json_t *place = json_object_get(json_object_get(into, "rel"), "location");
+	const struct tree *into = tree_get(node, "intoClause");
+	const struct tree *place = tree_get(tree_get(into, "rel"), "location");
 
 	if (into) {
-		validation->location = (long)json_integer_value(place);
+		validation->location = place ? place->integer : validation->location;
 		return validation_refuse(validation, CHECK_INTO,
 		    "SELECT INTO, with a name at character %zu, creates a table, which is not "
 		    "allowed; leave INTO out",
 		    validation_place(validation));
 	}
+	if (!tree_get(node, "lockingClause"))
+		return true;
 	/* The tree does not say where it stands. */
-	if (json_object_get(node, "lockingClause"))
-		return validation_refuse(validation, CHECK_LOCKING,
-		    "a locking clause (FOR UPDATE, FOR SHARE) is not allowed; leave it out");
-	return true;
+	validation->location = sql_places_locking(validation->sql, validation->location);
+	return validation_refuse(validation, CHECK_LOCKING,
+	    "the locking clause at character %zu (FOR UPDATE, FOR SHARE) is not allowed; leave it "
+	    "out",
+	    validation_place(validation));
 }
 
-static bool push_with_name(struct validation *validation, const json_t *wrapped)
+static bool push_with_name(struct validation *validation, const struct tree *wrapped)
 {
-	const json_t *name =
-	    json_object_get(json_object_get(wrapped, "CommonTableExpr"), "ctename");
+	const struct tree *query = tree_get(wrapped, "CommonTableExpr");
+	const char *name = tree_text(tree_get(query, "ctename"));
 
-	if (!json_is_string(name) || validation->with_count == TREE_WITH_NAMES_MAX)
+	if (!name || validation->with_count == TREE_WITH_NAMES_MAX) {
+		move_to(validation, query);
 		return validation_refuse(validation, CHECK_DEPTH,
-		    "WITH has more than %d queries; use fewer", TREE_WITH_NAMES_MAX);
-	validation->with_names[validation->with_count++] = json_string_value(name);
+		    "WITH has more than %d queries, at character %zu; use fewer",
+		    TREE_WITH_NAMES_MAX, validation_place(validation));
+	}
+	validation->with_names[validation->with_count++] = name;
 	return true;
 }
 
 /* Without RECURSIVE a query sees only those before it: its own name is the real table's. */
-static bool check_with(struct validation *validation, const json_t *node)
+static bool check_with(struct validation *validation, const struct tree *node)
 {
-	const json_t *queries = json_object_get(node, "ctes");
-	json_t *query;
-	bool recursive = json_is_true(json_object_get(node, "recursive"));
-	size_t i;
+	const struct tree *queries = tree_get(node, "ctes"), *query;
+	bool recursive = tree_is_true(tree_get(node, "recursive"));
 
-	if (recursive)
-		json_array_foreach (queries, i, query)
-			if (!push_with_name(validation, query))
-				return false;
-	json_array_foreach (queries, i, query) {
+	for (query = tree_first(queries); recursive && query; query = query->next)
+		if (!push_with_name(validation, query))
+			return false;
+	for (query = tree_first(queries); query; query = query->next) {
 		if (!tree_walk(validation, query))
 			return false;
 		if (!recursive && !push_with_name(validation, query))
@@ -124,38 +138,37 @@ static bool check_with(struct validation *validation, const json_t *node)
 	return true;
 }
 
-static bool check_cycle(struct validation *validation, const json_t *node)
+static bool check_cycle(struct validation *validation, const struct tree *node)
 {
 	(void)node;
 	return name_check_implied_operator(validation, "=") &&
 	       name_check_implied_operator(validation, "<>");
 }
 
-static bool check_relation(struct validation *validation, const json_t *node)
+static bool check_relation(struct validation *validation, const struct tree *node)
 {
-	const json_t *database = json_object_get(node, "catalogname");
+	const struct tree *database = tree_get(node, "catalogname");
 
 	if (database)
 		return validation_refuse(validation, CHECK_RELATION,
 		    "relation at character %zu names a database; write schema.table",
 		    validation_place(validation));
-	return name_check_relation(validation,
-	    json_string_value(json_object_get(node, "schemaname")),
-	    json_string_value(json_object_get(node, "relname")));
+	return name_check_relation(validation, tree_text(tree_get(node, "schemaname")),
+	    tree_text(tree_get(node, "relname")));
 }
 
-static bool check_join(struct validation *validation, const json_t *node)
+static bool check_join(struct validation *validation, const struct tree *node)
 {
-	if (json_object_get(node, "usingClause") || json_object_get(node, "isNatural"))
+	if (tree_get(node, "usingClause") || tree_get(node, "isNatural"))
 		return name_check_implied_operator(validation, "=");
 	return true;
 }
 
-static bool check_sample(struct validation *validation, const json_t *node)
+static bool check_sample(struct validation *validation, const struct tree *node)
 {
 	const char *schema, *name;
 
-	if (!split_name(json_object_get(node, "method"), &schema, &name))
+	if (!split_name(tree_get(node, "method"), &schema, &name))
 		return refuse_name(validation, CHECK_FUNCTION, "the sampling method");
 	if ((strcmp(name, "system") != 0 && strcmp(name, "bernoulli") != 0) ||
 	    (schema && strcmp(schema, "pg_catalog") != 0) ||
@@ -168,69 +181,37 @@ static bool check_sample(struct validation *validation, const json_t *node)
 	return true;
 }
 
-static bool check_sort(struct validation *validation, const json_t *node)
+static bool check_sort(struct validation *validation, const struct tree *node)
 {
-	const json_t *use = json_object_get(node, "useOp");
+	const struct tree *use = tree_get(node, "useOp");
 	const char *schema, *name;
 
-	if (!json_array_size(use))
+	if (!tree_count(use))
 		return true;
 	if (!split_name(use, &schema, &name))
 		return refuse_name(validation, CHECK_OPERATOR, "the sorting operator");
 	return name_check_operator(validation, schema, name);
 }
 
-/* PostgreSQL reads these words inside a longer value too: 'today 10:00', '{now}'. */
-static bool names_a_day(const char *text)
+/* a.b is a column, or else a function b of what a stands for: of a row, or of the one value of a
+ * function in FROM, as in SELECT g.pg_sleep FROM generate_series(1, 9) g. */
+static bool check_column(struct validation *validation, const struct tree *node)
 {
-	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
-	size_t size;
+	const struct tree *fields = tree_get(node, "fields");
+	size_t count = tree_count(fields);
+	const char *name = count > 1 ? string_of(tree_at(fields, count - 1)) : NULL;
 
-	for (; *text; text += size ? size : 1) {
-		for (size = 0; isalpha((unsigned char)text[size]);)
-			size++;
-		for (size_t i = 0; size && i < COUNT(words); i++)
-			if (strlen(words[i]) == size && strncasecmp(words[i], text, size) == 0)
-				return true;
-	}
-	return false;
+	return !name || name_check_attribute(validation, name, true);
 }
 
-static bool check_constant(struct validation *validation, const json_t *node)
+static bool check_indirection(struct validation *validation, const struct tree *node)
 {
-	const char *text =
-	    json_string_value(json_object_get(json_object_get(node, "sval"), "sval"));
+	const struct tree *step = tree_first(tree_get(node, "indirection"));
 
-	if (text && names_a_day(text))
-		validation_not_cacheable(validation, "it depends on the time of day");
-	return true;
-}
-
-/* a.b is a column, or else a function b of the row a. Those of pg_catalog that take any row only
- * compute (pg_typeof, to_json, …), so the danger is in the ones that the database defines. */
-static bool check_column(struct validation *validation, const json_t *node)
-{
-	const json_t *fields = json_object_get(node, "fields");
-	size_t count = json_array_size(fields);
-	const char *name = count > 1 ? string_of(json_array_get(fields, count - 1)) : NULL;
-
-	if (!name || !name_is_foreign_call(validation, name))
-		return true;
-	return validation_refuse(validation, CHECK_FUNCTION,
-	    "\"%s\" at character %zu may call a function of that name which this database defines; "
-	    "name the column without its table",
-	    name, validation_place(validation));
-}
-
-static bool check_indirection(struct validation *validation, const json_t *node)
-{
-	const json_t *steps = json_object_get(node, "indirection"), *step;
-	size_t i;
-
-	json_array_foreach (steps, i, step) {
+	for (; step; step = step->next) {
 		const char *name = string_of(step);
 
-		if (name && !name_check_attribute(validation, name))
+		if (name && !name_check_attribute(validation, name, false))
 			return false;
 	}
 	return true;
@@ -247,48 +228,48 @@ static bool check_between(struct validation *validation)
 	return true;
 }
 
-static bool check_operator(struct validation *validation, const json_t *node)
+static bool check_operator(struct validation *validation, const struct tree *node)
 {
-	const char *kind = json_string_value(json_object_get(node, "kind"));
+	const char *kind = tree_text(tree_get(node, "kind"));
 	const char *schema, *name;
 
 	if (kind && (strncmp(kind, "AEXPR_BETWEEN", 13) == 0 ||
 	                strncmp(kind, "AEXPR_NOT_BETWEEN", 17) == 0))
 		return check_between(validation);
-	if (!split_name(json_object_get(node, "name"), &schema, &name))
+	if (!split_name(tree_get(node, "name"), &schema, &name))
 		return refuse_name(validation, CHECK_OPERATOR, "the operator");
 	return name_check_operator(validation, schema, name);
 }
 
-static bool check_function(struct validation *validation, const json_t *node)
+static bool check_function(struct validation *validation, const struct tree *node)
 {
 	const char *schema, *name;
 
-	if (!split_name(json_object_get(node, "funcname"), &schema, &name))
+	if (!split_name(tree_get(node, "funcname"), &schema, &name))
 		return refuse_name(validation, CHECK_FUNCTION, "the function");
-	return name_check_function(
-	    validation, schema, name, json_array_size(json_object_get(node, "args")));
+	if (tree_count(tree_get(node, "args")) == 1) /* timestamptz(x) is a cast */
+		cacheable_note_cast(validation, tree_at(tree_get(node, "args"), 0), name);
+	return name_check_function(validation, schema, name, tree_count(tree_get(node, "args")));
 }
 
-static bool check_sublink(struct validation *validation, const json_t *node)
+static bool check_sublink(struct validation *validation, const struct tree *node)
 {
-	const json_t *use = json_object_get(node, "operName");
+	const struct tree *use = tree_get(node, "operName");
 	const char *schema, *name;
 
-	if (!json_array_size(use)) /* IN is "=" */
-		return !json_object_get(node, "testexpr") ||
-		       name_check_implied_operator(validation, "=");
+	if (!tree_count(use)) /* IN is "=" */
+		return !tree_get(node, "testexpr") || name_check_implied_operator(validation, "=");
 	if (!split_name(use, &schema, &name))
 		return refuse_name(validation, CHECK_OPERATOR, "the operator");
 	return name_check_operator(validation, schema, name);
 }
 
-static bool check_case(struct validation *validation, const json_t *node)
+static bool check_case(struct validation *validation, const struct tree *node)
 {
-	return !json_object_get(node, "arg") || name_check_implied_operator(validation, "=");
+	return !tree_get(node, "arg") || name_check_implied_operator(validation, "=");
 }
 
-static bool check_value_function(struct validation *validation, const json_t *node)
+static bool check_value_function(struct validation *validation, const struct tree *node)
 {
 	static const struct {
 		const char *start, *reason;
@@ -299,7 +280,7 @@ static bool check_value_function(struct validation *validation, const json_t *no
 	    {"SVFOP_CURRENT_CATALOG", "it depends on the session"},
 	    {"SVFOP_CURRENT_SCHEMA", "it depends on the session"},
 	};
-	const char *op = json_string_value(json_object_get(node, "op"));
+	const char *op = tree_text(tree_get(node, "op"));
 
 	for (size_t i = 0; op && i < COUNT(allowed); i++)
 		if (strncmp(op, allowed[i].start, strlen(allowed[i].start)) == 0) {
@@ -311,20 +292,48 @@ static bool check_value_function(struct validation *validation, const json_t *no
 	    validation_place(validation));
 }
 
-static bool check_type(struct validation *validation, const json_t *node)
+static bool check_constant(struct validation *validation, const struct tree *node)
+{
+	cacheable_note_constant(validation, node);
+	return true;
+}
+
+/* The last word of a type's name: what it is called in pg_type. */
+static const char *type_name(const struct tree *type)
+{
+	const struct tree *names = tree_get(type, "names");
+
+	return string_of(tree_at(names, tree_count(names) - 1));
+}
+
+static bool check_cast(struct validation *validation, const struct tree *node)
+{
+	cacheable_note_cast(
+	    validation, tree_get(node, "arg"), type_name(tree_get(node, "typeName")));
+	return true;
+}
+
+/* Columns of XMLTABLE and of functions that give records are read from text. */
+static bool check_read_column(struct validation *validation, const struct tree *node)
+{
+	cacheable_note_cast(validation, NULL, type_name(tree_get(node, "typeName")));
+	return true;
+}
+
+static bool check_type(struct validation *validation, const struct tree *node)
 {
 	const char *schema, *name;
 
-	if (!split_name(json_object_get(node, "names"), &schema, &name))
+	if (!split_name(tree_get(node, "names"), &schema, &name))
 		return refuse_name(validation, CHECK_CAST, "the type");
 	return name_check_type(validation, schema, name);
 }
 
-static bool check_collation(struct validation *validation, const json_t *node)
+static bool check_collation(struct validation *validation, const struct tree *node)
 {
 	const char *schema, *name;
 
-	if (!split_name(json_object_get(node, "collname"), &schema, &name) ||
+	if (!split_name(tree_get(node, "collname"), &schema, &name) ||
 	    (schema && strcmp(schema, "pg_catalog") != 0))
 		return refuse_name(validation, CHECK_NODE, "the collation");
 	return true;
@@ -362,12 +371,21 @@ static const struct node_type node_types[] = {
 #undef NODE
 };
 
+static int compare_node_types(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 static const struct node_type *node_type_find(const char *name)
 {
-	for (size_t i = 0; i < COUNT(node_types); i++)
-		if (strcmp(node_types[i].name, name) == 0)
-			return &node_types[i];
-	return NULL;
+	static struct node_type sorted[COUNT(node_types)];
+	const struct node_type wanted = {.name = name};
+
+	if (!sorted[0].name) {
+		memcpy(sorted, node_types, sizeof(sorted));
+		qsort(sorted, COUNT(sorted), sizeof(sorted[0]), compare_node_types);
+	}
+	return bsearch(&wanted, sorted, COUNT(sorted), sizeof(sorted[0]), compare_node_types);
 }
 
 static const struct node_field *node_field_find(const struct node_type *type, const char *name)
@@ -401,50 +419,40 @@ static bool refuse_field(struct validation *validation, const char *type, const 
 	    validation_place(validation), field, type);
 }
 
-/* Nodes without a place of their own (-1, or none) are said to be where the outer one is. */
-static void move_to(struct validation *validation, const json_t *node)
+bool tree_walk(struct validation *validation, const struct tree *wrapped)
 {
-	const json_t *location = json_object_get(node, "location");
-
-	if (json_is_integer(location) && json_integer_value(location) >= 0)
-		validation->location = (long)json_integer_value(location);
-}
-
-bool tree_walk(struct validation *validation, json_t *wrapped)
-{
-	void *member = json_object_iter(wrapped);
+	const struct tree *node = tree_first(wrapped);
 	const struct node_type *type;
 
-	if (!json_is_object(wrapped) || json_object_size(wrapped) != 1)
+	if (!node || !node->key || node->next)
 		return refuse_node(validation, "unknown");
-	type = node_type_find(json_object_iter_key(member));
+	type = node_type_find(node->key);
 	if (!type) {
-		move_to(validation, json_object_iter_value(member));
-		return refuse_node(validation, json_object_iter_key(member));
+		move_to(validation, node);
+		return refuse_node(validation, node->key);
 	}
-	return walk_node(validation, type, json_object_iter_value(member));
+	return walk_node(validation, type, node);
 }
 
-static bool walk_list(struct validation *validation, const json_t *list)
+static bool walk_list(struct validation *validation, const struct tree *list)
 {
-	json_t *member;
-	size_t i;
+	const struct tree *member = tree_first(list);
 
-	json_array_foreach (list, i, member) {
-		if (json_is_object(member) && json_object_size(member) == 0)
+	for (; member; member = member->next) {
+		if (member->kind == TREE_MAP && !member->first)
 			continue;
 		if (!tree_walk(validation, member))
 			return false;
 	}
-	return json_is_array(list) || refuse_node(validation, "unknown");
+	return list->kind == TREE_LIST || refuse_node(validation, "unknown");
 }
 
 static bool walk_field(struct validation *validation, const struct node_type *type,
-    const struct node_field *field, json_t *value)
+    const struct node_field *field, const struct tree *value)
 {
 	switch (field->kind) {
 	case FIELD_PLAIN:
-		if (json_is_object(value) || json_is_array(value))
+		if (value->kind == TREE_MAP || value->kind == TREE_LIST)
 			return refuse_field(validation, type->name, field->name);
 		return true;
 	case FIELD_ONE:
@@ -457,35 +465,35 @@ static bool walk_field(struct validation *validation, const struct node_type *ty
 	return refuse_field(validation, type->name, field->name);
 }
 
-static bool walk_fields(struct validation *validation, const struct node_type *type, json_t *node)
+static bool walk_fields(
+    struct validation *validation, const struct node_type *type, const struct tree *node)
 {
-	json_t *with = json_object_get(node, "withClause");
+	const struct tree *with = tree_get(node, "withClause"), *value;
 	const struct node_field *field;
-	const char *name;
-	json_t *value;
 
 	/* First: all else in the SELECT sees its names. */
 	if (with && !walk_node(validation, node_type_find("WithClause"), with))
 		return false;
-	json_object_foreach (node, name, value) {
+	for (value = tree_first(node); value; value = value->next) {
 		if (value == with)
 			continue;
-		field = node_field_find(type, name);
+		field = node_field_find(type, value->key);
 		if (!field)
-			return refuse_field(validation, type->name, name);
+			return refuse_field(validation, type->name, value->key);
 		if (!walk_field(validation, type, field, value))
 			return false;
 	}
 	return true;
 }
 
-static bool walk_node(struct validation *validation, const struct node_type *type, json_t *node)
+static bool walk_node(
+    struct validation *validation, const struct node_type *type, const struct tree *node)
 {
 	long outer_location = validation->location;
 	size_t outer_with_count = validation->with_count;
 	bool passed;
 
-	if (!json_is_object(node))
+	if (node->kind != TREE_MAP)
 		return refuse_node(validation, "unknown");
 	if (validation->depth >= TREE_DEPTH_MAX)
 		return validation_refuse(validation, CHECK_DEPTH,

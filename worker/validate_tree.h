@@ -1,15 +1,16 @@
 /*
- * The walk over a statement's parse tree (libpg_query's JSON): every node and field is one of
+ * The walk over a statement's parse tree: every node and field is one of
  * allowed_nodes.def, or the statement is refused. Names are looked up by validate_names.c,
  * the layers before the tree are validate.c's. One walk serves one statement.
  */
 #pragma once
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "text/snapshot.h"
+#include "worker/parse_tree.h"
+#include "worker/policy.h"
 #include "worker/validate.h"
 
 enum {
@@ -21,20 +22,27 @@ enum {
 
 struct validation {
 	struct bytes sql;
-	const struct snapshot *snapshot; /* NULL: none */
+	struct policy *policy;
+	/* Whose body this is; NULL: it is a client's or a model's statement. */
+	const struct snapshot_table *view;
+	unsigned view_level;
 	struct verdict *verdict;
 	long location; /* byte offset of the innermost node that has one */
 	unsigned depth;
 	/* Names that WITH gives, innermost last; a SELECT takes its own away when it ends. */
 	const char *with_names[TREE_WITH_NAMES_MAX];
 	size_t with_count;
+	struct parse_tree tree;
 	/* What is read, as found; the strings are the tree's, the snapshot's or static. */
 	struct verdict_relation *relations;
 	size_t relation_count, relation_capacity;
 };
 
 /* All below return false once the verdict is a refusal. */
-bool tree_walk(struct validation *validation, json_t *wrapped);
+bool tree_walk(struct validation *validation, const struct tree *wrapped);
+/* Checks the bytes, parses, walks. */
+bool validation_run(struct validation *validation);
+void validation_deinit(struct validation *validation);
 
 /* Refuses, for good; returns false, for `return`. */
 bool validation_refuse(struct validation *validation, enum check_code code, const char *format, ...)
@@ -46,12 +54,22 @@ void validation_not_cacheable(struct validation *validation, const char *reason)
 
 bool name_check_function(
     struct validation *validation, const char *schema, const char *name, size_t argument_count);
-/* The value's field or, where it has none of that name, a function of it: (x).name. */
-bool name_check_attribute(struct validation *validation, const char *name);
+/* The value's field or, where it has none of that name, a function of it: x.name, (x).name. */
+bool name_check_attribute(struct validation *validation, const char *name, bool of_relation);
 bool name_check_operator(struct validation *validation, const char *schema, const char *name);
 /* An operator that the syntax implies: only whether something outside pg_catalog may be meant. */
 bool name_check_implied_operator(struct validation *validation, const char *name);
 bool name_check_type(struct validation *validation, const char *schema, const char *name);
 bool name_check_relation(struct validation *validation, const char *schema, const char *name);
-/* Whether the name, called, may be a function or a cast outside pg_catalog. */
+/* Whether the name, called, may be a function or cast outside pg_catalog that is not allowed. */
 bool name_is_foreign_call(const struct validation *validation, const char *name);
+
+/* Whether a view may be read, by its body or because it is listed: validate_views.c. */
+bool view_check(struct validation *validation, const struct snapshot_table *view);
+void validation_add_relation(
+    struct validation *validation, const char *schema, const char *table, bool under);
+
+/* What makes a result differ from one time to the next: validate_cacheable.c. */
+void cacheable_note_constant(struct validation *validation, const struct tree *constant);
+void cacheable_note_cast(
+    struct validation *validation, const struct tree *argument, const char *type);

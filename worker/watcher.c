@@ -143,7 +143,7 @@ static bool is_worth_sending(const struct watcher *watcher, const struct schema_
 {
 	if (!watcher->sent)
 		return true;
-	if (strcmp(builder->snapshot->version, watcher->sent->version) == 0)
+	if (strcmp(builder->snapshot->revision, watcher->sent->revision) == 0)
 		return false;
 	return schema_builder_structure(builder) != watcher->sent_structure ||
 	       clock_now_ms() - watcher->sent_ms >= REFRESH_MS;

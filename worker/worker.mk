@@ -5,13 +5,16 @@ noinst_LIBRARIES += libvalidate.a
 libvalidate_a_SOURCES = \
 	worker/allowed_casts.def worker/allowed_catalogs.def worker/allowed_functions.def \
 	worker/allowed_nodes.def worker/allowed_operators.def \
+	worker/parse_tree.c worker/parse_tree.h \
+	worker/policy.c worker/policy.h \
+	worker/sql_places.c worker/sql_places.h \
 	worker/validate.c worker/validate.h \
-	worker/validate_names.c \
+	worker/validate_cacheable.c worker/validate_names.c worker/validate_views.c \
 	worker/validate_reply.c worker/validate_reply.h \
 	worker/validate_tree.c worker/validate_tree.h
-libvalidate_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+libvalidate_a_CFLAGS = $(AM_CFLAGS)
 # libpg_query has XXH symbols of its own: xxhash, in SNAPSHOT_LIBS, must come before it.
-VALIDATE_LIBS = libvalidate.a $(SNAPSHOT_LIBS) $(JANSSON_LIBS) $(PG_QUERY_LIBS)
+VALIDATE_LIBS = libvalidate.a $(SNAPSHOT_LIBS) $(PG_QUERY_LIBS)
 # one connection to PostgreSQL, and what a reply and a schema are made of
 noinst_LIBRARIES += libpgworker.a
 libpgworker_a_SOURCES = \
@@ -24,6 +27,7 @@ libpgworker_a_SOURCES = \
 	worker/pg_session.c worker/pg_session.h \
 	worker/plan_memory.c worker/plan_memory.h \
 	worker/schema_build.c worker/schema_build.h worker/schema_queries.c \
+	worker/schema_outside.c worker/schema_take.h \
 	worker/type_names.c worker/type_names.h
 libpgworker_a_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(EVENT_CFLAGS) $(XXHASH_CFLAGS)
 
@@ -34,7 +38,7 @@ optimax_database_SOURCES = worker/database.c \
 	worker/limit_sql.c worker/limit_sql.h \
 	worker/query_job.c worker/query_job.h
 optimax_database_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(XXHASH_CFLAGS)
-optimax_database_LDADD = libpgworker.a libshm.a $(VALIDATE_LIBS) $(PQ_LIBS)
+optimax_database_LDADD = libpgworker.a libshm.a $(VALIDATE_LIBS) $(JANSSON_LIBS) $(PQ_LIBS)
 
 # optimax-watcher
 optimaxlibexec_PROGRAMS += optimax-watcher

@@ -23,7 +23,7 @@ static void test_schemas_are_quoted(void **state)
 	assert_string_equal(
 	    session.schemas, "{\"public\", \"Odd \\\"one\\\"\", \"back\\\\slash\", \"a,b{}\"}");
 	assert_string_equal(
-	    values[0], "\"public\", \"Odd \"\"one\"\"\", \"back\\slash\", \"a,b{}\"");
+	    values[0], "\"public\", \"Odd \"\"one\"\"\", \"back\\slash\", \"a,b{}\", pg_temp");
 	assert_string_equal(values[1], "10000");
 	assert_string_equal(values[2], "5000");
 	assert_string_equal(values[3], "15000");

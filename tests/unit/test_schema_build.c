@@ -12,7 +12,7 @@
 #include "common/bytes.h"
 #include "worker/schema_build.h"
 
-enum { FIELDS_MAX = 7, ROWS_MAX = 8 };
+enum { FIELDS_MAX = 8, ROWS_MAX = 8 };
 
 /* "-" stands for NULL; the rows end with one whose first field is absent. */
 struct answer {
@@ -24,10 +24,10 @@ struct answer {
 static const struct answer answers[] = {
     {SCHEMA_FINGERPRINT, 1, {{"0123456789abcdef0123456789abcdef"}}},
     {SCHEMA_SCHEMAS, 1, {{"public"}}},
-    {SCHEMA_TABLES, 7,
-        {{"20", "public", "customers", "who buys", "r", "t", "500"},
-            {"10", "public", "orders", "-", "p", "t", "-1"},
-            {"15", "public", "summary", "-", "v", "f", "-1"}}},
+    {SCHEMA_TABLES, 8,
+        {{"20", "public", "customers", "who buys", "r", "t", "500", "f"},
+            {"10", "public", "orders", "-", "p", "t", "-1", "t"},
+            {"15", "public", "summary", "-", "v", "f", "-1", "f"}}},
     {SCHEMA_COLUMNS, 7,
         {{"10", "1", "id", "bigint", "-", "f", "integer"},
             {"10", "3", "customer", "integer", "who", "t", "integer"},
@@ -43,9 +43,17 @@ static const struct answer answers[] = {
             {"20", "1", "p", "902", "-", "-", "-"}}},
     {SCHEMA_UNIQUE, 2, {{"10", "1"}, {"20", "1"}, {"99", "1"}, {"20", "9"}}},
     {SCHEMA_SAMPLES, 4, {{"20", "3", "-", "t"}}},
-    {SCHEMA_FUNCTIONS, 1, {{"round"}}},
-    {SCHEMA_OPERATORS, 1, {{"+"}}},
-    {SCHEMA_CAST_TYPES, 1, {{"mood"}}},
+    {SCHEMA_FUNCTIONS, 5, {{"public", "round", "-", "t", "f"}}},
+    {SCHEMA_OPERATORS, 5, {{"public", "+", "citext", "t", "t"}}},
+    {SCHEMA_TYPES, 5, {{"public", "mood", "-", "f", "t"}}},
+    {SCHEMA_CAST_TYPES, 5, {{"public", "mood", "-", "f", "t"}}},
+    {SCHEMA_CATALOG_CALLS, 1, {{"abs"}, {"pg_sleep"}}},
+    {SCHEMA_VIEWS, 3, {{"15", "SELECT 1;", "t"}, {"99", "SELECT 2;", "f"}}},
+    {SCHEMA_VIEW_USES, 7,
+        {{"15", "f", "public", "round", "-", "t", "f"},
+            {"15", "r", "public", "customers", "-", "f", "t"},
+            {"15", "r", "public", "orders", "-", "f", "t"},
+            {"99", "o", "public", "+", "-", "f", "t"}}},
 };
 
 static PGresult *result_of(const struct answer *answer)
@@ -93,12 +101,13 @@ static void build(struct schema_builder *builder, const struct answer *changed)
 static void test_a_schema_is_built(void **state)
 {
 	struct schema_builder builder;
-	const struct snapshot_table *customers, *orders;
+	const struct snapshot_table *customers, *orders, *view;
 
 	(void)state;
 	build(&builder, NULL);
 	customers = &builder.snapshot->tables[0];
 	orders = &builder.snapshot->tables[1];
+	view = &builder.snapshot->tables[2];
 	assert_int_equal(builder.snapshot->table_count, 3);
 	assert_string_equal(builder.fingerprint, "0123456789abcdef0123456789abcdef");
 	assert_string_equal(customers->comment, "who buys");
@@ -119,7 +128,20 @@ static void test_a_schema_is_built(void **state)
 	assert_true(orders->columns[0].unique);
 	assert_false(orders->columns[1].unique);
 	assert_false(builder.snapshot->tables[2].readable);
-	assert_string_equal(builder.snapshot->cast_types[0], "mood");
+	assert_string_equal(builder.snapshot->cast_types.items[0].name, "mood");
+	assert_string_equal(builder.snapshot->types.items[0].schema, "public");
+	assert_true(builder.snapshot->functions.items[0].shadows);
+	assert_false(builder.snapshot->functions.items[0].pure);
+	assert_null(builder.snapshot->functions.items[0].extension);
+	assert_string_equal(builder.snapshot->operators.items[0].extension, "citext");
+	assert_int_equal(builder.snapshot->catalog_call_count, 2);
+	assert_true(orders->row_security);
+	assert_string_equal(view->definition, "SELECT 1;");
+	assert_true(view->invoker);
+	assert_int_equal(view->functions.count, 1);
+	assert_int_equal(view->operators.count, 0);
+	assert_int_equal(view->reads.count, 2);
+	assert_string_equal(view->reads.items[1].name, "orders");
 	schema_builder_deinit(&builder);
 }
 
@@ -196,25 +218,25 @@ static const struct {
 	bool structure;
 } changes[] = {
     {"another estimate",
-        {SCHEMA_TABLES, 7,
-            {{"20", "public", "customers", "who buys", "r", "t", "9000"},
-                {"10", "public", "orders", "-", "p", "t", "-1"},
-                {"15", "public", "summary", "-", "v", "f", "-1"}}},
+        {SCHEMA_TABLES, 8,
+            {{"20", "public", "customers", "who buys", "r", "t", "9000", "f"},
+                {"10", "public", "orders", "-", "p", "t", "-1", "t"},
+                {"15", "public", "summary", "-", "v", "f", "-1", "f"}}},
         false},
     {"a first estimate",
-        {SCHEMA_TABLES, 7,
-            {{"20", "public", "customers", "who buys", "r", "t", "500"},
-                {"10", "public", "orders", "-", "p", "t", "7"},
-                {"15", "public", "summary", "-", "v", "f", "-1"}}},
+        {SCHEMA_TABLES, 8,
+            {{"20", "public", "customers", "who buys", "r", "t", "500", "f"},
+                {"10", "public", "orders", "-", "p", "t", "7", "t"},
+                {"15", "public", "summary", "-", "v", "f", "-1", "f"}}},
         true},
     {"samples", {SCHEMA_SAMPLES, 4, {{"20", "2", "Rome", "f"}}}, false},
     {"a privilege",
-        {SCHEMA_TABLES, 7,
-            {{"20", "public", "customers", "who buys", "r", "f", "500"},
-                {"10", "public", "orders", "-", "p", "t", "-1"},
-                {"15", "public", "summary", "-", "v", "f", "-1"}}},
+        {SCHEMA_TABLES, 8,
+            {{"20", "public", "customers", "who buys", "r", "f", "500", "f"},
+                {"10", "public", "orders", "-", "p", "t", "-1", "t"},
+                {"15", "public", "summary", "-", "v", "f", "-1", "f"}}},
         true},
-    {"a function", {SCHEMA_FUNCTIONS, 1, {{"round"}, {"lower"}}}, true},
+    {"a function", {SCHEMA_FUNCTIONS, 5, {{"public", "lower", "-", "t", "f"}}}, true},
     {"a label", {SCHEMA_LABELS, 3, {{"10", "4", "open"}}}, true},
 };
 
@@ -262,7 +284,7 @@ static void test_bad_answers_are_refused(void **state)
 	    {SCHEMA_SCHEMAS, 2, {{"public", "x"}}},
 	    {SCHEMA_SCHEMAS, 1, {{"\xff"}}},
 	    {SCHEMA_FINGERPRINT, 1, {{"0123456789abcdef0123456789abcdef0"}}},
-	    {SCHEMA_TABLES, 7, {{"1", "public", "\xe9t\xe9", "-", "r", "t", "1"}}},
+	    {SCHEMA_TABLES, 8, {{"1", "public", "\xe9t\xe9", "-", "r", "t", "1", "f"}}},
 	};
 
 	(void)state;

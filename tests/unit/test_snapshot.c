@@ -17,6 +17,16 @@
 #include "text/snapshot.h"
 
 /* fixarray 2, str8 head, 32 hex digits */
+static struct snapshot_objects objects(
+    struct snapshot *snapshot, size_t count, const char *const *names)
+{
+	struct snapshot_object *items = snapshot_alloc(snapshot, count * sizeof(*items));
+
+	for (size_t i = 0; i < count; i++)
+		items[i] = (struct snapshot_object){"public", names[i], NULL, false, true};
+	return (struct snapshot_objects){count, items};
+}
+
 enum { BODY_OFFSET = 1 + 2 + 32 };
 
 static const char *copy(struct snapshot *snapshot, const char *string)
@@ -68,6 +78,9 @@ static void fill_orders(struct snapshot *snapshot, struct snapshot_table *table)
 	table->foreign_keys[0].ref_schema = copy(snapshot, "public");
 	table->foreign_keys[0].ref_table = copy(snapshot, "customers");
 	table->foreign_keys[0].ref_columns = list(snapshot, 1, (const char *[]){"id"});
+	table->row_security = true;
+	table->definition = "SELECT 1;";
+	table->reads = objects(snapshot, 1, (const char *[]){"customers"});
 }
 
 /* The tables stand in the wrong order, which encoding must mend. */
@@ -90,12 +103,14 @@ static struct snapshot *sample_new(void)
 	customers->column_count = 1;
 	customers->columns = snapshot_alloc(snapshot, sizeof(*customers->columns));
 	fill_column(snapshot, &customers->columns[0], "id", COLUMN_INTEGER);
-	snapshot->function_count = 2;
-	snapshot->functions = list(snapshot, 2, (const char *[]){"round", "f"});
-	snapshot->operator_count = 1;
-	snapshot->operators = list(snapshot, 1, (const char *[]){"+"});
-	snapshot->cast_type_count = 1;
-	snapshot->cast_types = list(snapshot, 1, (const char *[]){"evil"});
+	snapshot->functions = objects(snapshot, 2, (const char *[]){"round", "f"});
+	snapshot->functions.items[0].extension = "roundings";
+	snapshot->functions.items[0].shadows = true;
+	snapshot->operators = objects(snapshot, 1, (const char *[]){"+"});
+	snapshot->types = objects(snapshot, 1, (const char *[]){"evil"});
+	snapshot->cast_types = objects(snapshot, 1, (const char *[]){"evil"});
+	snapshot->catalog_call_count = 2;
+	snapshot->catalog_calls = list(snapshot, 2, (const char *[]){"pg_sleep", "abs"});
 	return snapshot;
 }
 
@@ -131,8 +146,16 @@ static void test_round_trip(void **state)
 	assert_string_equal(orders->columns[1].labels[1], "nouveau");
 	assert_string_equal(orders->foreign_keys[0].ref_columns[0], "id");
 	assert_int_equal(orders->foreign_keys[0].columns[0], 1);
-	assert_string_equal(snapshot->functions[0], "f");
-	assert_string_equal(snapshot->cast_types[0], "evil");
+	assert_string_equal(snapshot->functions.items[0].name, "f");
+	assert_string_equal(snapshot->functions.items[1].extension, "roundings");
+	assert_true(snapshot->functions.items[1].shadows);
+	assert_null(snapshot->functions.items[0].extension);
+	assert_string_equal(snapshot->cast_types.items[0].name, "evil");
+	assert_true(snapshot_is_catalog_call(snapshot, "pg_sleep"));
+	assert_false(snapshot_is_catalog_call(snapshot, "pg_slee"));
+	assert_string_equal(orders->definition, "SELECT 1;");
+	assert_true(orders->row_security && !orders->invoker);
+	assert_string_equal(orders->reads.items[0].name, "customers");
 	snapshot_free(snapshot);
 }
 
@@ -173,11 +196,18 @@ static void test_version_follows_content(void **state)
 {
 	CLEAN(buffer) struct buffer encoded = BUFFER_INIT;
 	struct snapshot *snapshot = sample_new();
-	char before[sizeof(snapshot->version)];
+	char before[sizeof(snapshot->version)], revision[sizeof(before)];
 
 	(void)state;
 	snapshot_encode(snapshot, &encoded);
 	memcpy(before, snapshot->version, sizeof(before));
+	memcpy(revision, snapshot->revision, sizeof(revision));
+	snapshot->tables[0].row_estimate++;
+	snapshot->tables[0].columns[0].sample_count = 1;
+	snapshot->tables[0].columns[0].samples = list(snapshot, 1, (const char *[]){"7"});
+	snapshot_encode(snapshot, &encoded);
+	assert_string_equal(before, snapshot->version);
+	assert_string_not_equal(revision, snapshot->revision);
 	snapshot->tables[0].readable = !snapshot->tables[0].readable;
 	snapshot_encode(snapshot, &encoded);
 	assert_string_not_equal(before, snapshot->version);

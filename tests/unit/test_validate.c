@@ -10,22 +10,26 @@
 #include "common/limits.h"
 #include "tests/unit/validate_cases.h"
 #include "tests/unit/validate_schema.h"
+#include "worker/policy.h"
 #include "worker/validate_reply.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static struct snapshot *schema;
+static struct policy *policy; /* with nothing listed */
 
 static int set_up(void **state)
 {
 	(void)state;
 	schema = validate_schema_new();
+	policy = policy_new(schema, NULL);
 	return 0;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
+	policy_free(policy);
 	snapshot_free(schema);
 	return 0;
 }
@@ -37,7 +41,7 @@ static void validate_exact(struct bytes sql, struct verdict *ret_verdict)
 
 	if (sql.size)
 		memcpy(exact, sql.data, sql.size);
-	validate(bytes_of(exact, sql.size), schema, ret_verdict);
+	validate(bytes_of(exact, sql.size), policy, ret_verdict);
 	free(exact);
 }
 
@@ -102,8 +106,9 @@ static void test_tables(void **state)
 
 		validate_exact(bytes_of_string(table_cases[i].sql), &verdict);
 		for (size_t j = 0; j < verdict.relation_count; j++)
-			buffer_printf(&tables, "%s%s.%s", j ? " " : "", verdict.relations[j].schema,
-			    verdict.relations[j].table);
+			buffer_printf(&tables, "%s%s.%s%s", j ? " " : "",
+			    verdict.relations[j].schema, verdict.relations[j].table,
+			    verdict.relations[j].under ? "(under)" : "");
 		if (verdict.code != CHECK_ALLOW)
 			fail_msg("%s: %s", table_cases[i].sql, verdict.reason);
 		assert_string_equal(buffer_string(&tables), table_cases[i].tables);
@@ -124,40 +129,142 @@ static void test_implied_operators(void **state)
 	    "SELECT * FROM orders NATURAL JOIN items",
 	    "SELECT 1 = 2",
 	};
-	const char *equals = "=";
-	const char **operators = schema->operators;
-	size_t count = schema->operator_count;
+	struct snapshot_object equals = {"public", "=", NULL, true, true};
+	struct snapshot_objects operators = schema->operators;
 	struct verdict verdict;
 
 	(void)state;
-	schema->operators = &equals;
-	schema->operator_count = 1;
+	schema->operators = (struct snapshot_objects){1, &equals};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		validate_exact(bytes_of_string(rows[i]), &verdict);
 		if (verdict.code != CHECK_OPERATOR)
 			fail_msg("%s: %s", rows[i], check_code_name(verdict.code));
 		verdict_free(&verdict);
 	}
-	equals = "<=";
+	equals.name = "<=";
 	validate_exact(bytes_of_string("SELECT 1 BETWEEN 2 AND 3"), &verdict);
 	assert_int_equal(verdict.code, CHECK_OPERATOR);
 	verdict_free(&verdict);
 	schema->operators = operators;
-	schema->operator_count = count;
+}
+
+static size_t copy_entries(const char *const entries[2], char *ret_copies[2])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		ret_copies[i] = entries[i] ? must_strdup(entries[i]) : NULL;
+		count += entries[i] != NULL;
+	}
+	return count;
+}
+
+/* What databases[].allow gives and takes; of each list at most two entries. */
+static void test_listed(void **state)
+{
+	static const struct {
+		const char *functions[2], *tables[2], *views[2];
+		const char *sql;
+		enum check_code code;
+		bool cacheable;
+	} rows[] = {
+	    {{"public.f_pure"}, {}, {}, "SELECT f_pure(1), public.f_pure(2)", CHECK_ALLOW, true},
+	    {{"public.f_pure"}, {}, {}, "SELECT * FROM v_pure", CHECK_ALLOW, true},
+	    {{"public.f_pure"}, {}, {}, "SELECT f_write()", CHECK_FUNCTION, false},
+	    {{"public.f_write"}, {}, {}, "SELECT f_write()", CHECK_ALLOW, false},
+	    {{"public.*"}, {}, {}, "SELECT f_write()", CHECK_ALLOW, false},
+	    {{"public.*", "-public.f_write"}, {}, {}, "SELECT f_write()", CHECK_FUNCTION, false},
+	    {{"other.f"}, {}, {}, "SELECT other.f(1)", CHECK_ALLOW, false},
+	    {{"other.f"}, {}, {}, "SELECT f(1)", CHECK_FUNCTION, false},
+	    {{"public.round"}, {}, {}, "SELECT round(1.5)", CHECK_ALLOW, true},
+	    {{"public.round"}, {}, {}, "SELECT * FROM v_own_round", CHECK_ALLOW, true},
+	    /* pg_catalog's own of that name stays out */
+	    {{"public.pg_sleep"}, {}, {}, "SELECT pg_sleep(1)", CHECK_FUNCTION, false},
+	    {{"public.pg_sleep"}, {}, {}, "SELECT public.pg_sleep(1)", CHECK_ALLOW, false},
+	    {{"public.pg_sleep"}, {}, {}, "SELECT g.pg_sleep FROM unnest('{1}'::int[]) g",
+	        CHECK_FUNCTION, false},
+	    {{"pg_catalog.version"}, {}, {}, "SELECT version()", CHECK_ALLOW, false},
+	    {{"-pg_catalog.random"}, {}, {}, "SELECT random()", CHECK_FUNCTION, false},
+	    {{"-pg_catalog.random"}, {}, {}, "SELECT pg_catalog.random()", CHECK_FUNCTION, false},
+	    {{"-pg_catalog.lower"}, {}, {}, "SELECT c.lower FROM customers c", CHECK_FUNCTION,
+	        false},
+	    {{"-pg_catalog.||"}, {}, {}, "SELECT 'a' || 'b'", CHECK_OPERATOR, false},
+	    {{"-pg_catalog.money"}, {}, {}, "SELECT 1::money", CHECK_CAST, false},
+	    {{"extension:citext"}, {}, {}, "SELECT 'a'::citext, citext('b'), 'c'::public.citext",
+	        CHECK_ALLOW, true},
+	    {{"extension:citext"}, {}, {}, "SELECT bit_or(id) FROM customers WHERE name ^@ 'a'",
+	        CHECK_ALLOW, true},
+	    {{"extension:citext"}, {}, {}, "SELECT '1.2.3.4'::inet, name !~* 'x' FROM customers",
+	        CHECK_ALLOW, true},
+	    {{"extension:citext"}, {}, {}, "SELECT * FROM v_citext", CHECK_ALLOW, true},
+	    {{"extension:citext"}, {}, {}, "SELECT f_pure(1)", CHECK_FUNCTION, false},
+	    {{"extension:hstore"}, {}, {}, "SELECT bit_or(1)", CHECK_FUNCTION, false},
+	    {{"public.@#@"}, {}, {}, "SELECT 1 @#@ 2, 1 OPERATOR(public.@#@) 2", CHECK_ALLOW,
+	        false},
+	    {{"public.evil"}, {}, {}, "SELECT 1::evil", CHECK_ALLOW, true},
+	    {{}, {"public.far"}, {}, "SELECT * FROM far", CHECK_ALLOW, true},
+	    {{}, {"public.*"}, {}, "SELECT * FROM far", CHECK_ALLOW, true},
+	    {{}, {"-public.orders"}, {}, "SELECT * FROM orders", CHECK_RELATION, false},
+	    {{}, {"-public.orders"}, {}, "SELECT * FROM sales.orders", CHECK_ALLOW, true},
+	    {{}, {"-public.orders"}, {}, "SELECT * FROM v_plain", CHECK_RELATION, false},
+	    {{}, {"-sales.*", "sales.orders"}, {}, "TABLE sales.orders", CHECK_RELATION, false},
+	    {{}, {"other.hidden"}, {}, "SELECT * FROM other.hidden", CHECK_ALLOW, false},
+	    {{}, {"pg_catalog.pg_stats"}, {}, "SELECT * FROM pg_stats", CHECK_ALLOW, false},
+	    {{}, {"-pg_catalog.pg_class"}, {}, "SELECT * FROM pg_class", CHECK_RELATION, false},
+	    {{}, {"public.v_lock"}, {}, "SELECT * FROM v_lock", CHECK_RELATION, false},
+	    {{}, {"public.secrets"}, {}, "SELECT * FROM secrets", CHECK_ALLOW, true},
+	    {{}, {}, {"public.v_lock"}, "SELECT * FROM v_lock", CHECK_ALLOW, false},
+	    {{}, {}, {"public.v_lock"}, "SELECT * FROM v_on_lock", CHECK_ALLOW, false},
+	    {{}, {}, {"public.*"}, "SELECT * FROM v_guarded", CHECK_ALLOW, false},
+	    {{}, {}, {"-public.v_plain"}, "SELECT * FROM v_plain", CHECK_RELATION, false},
+	    {{}, {}, {"-public.v_plain"}, "SELECT * FROM v_on_view", CHECK_RELATION, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct child_database listed = {0};
+		char *functions[2], *tables[2], *views[2];
+		struct verdict verdict;
+		struct policy *own;
+
+		listed.allow_functions = functions;
+		listed.allow_tables = tables;
+		listed.allow_views = views;
+		listed.allow_function_count = copy_entries(rows[i].functions, functions);
+		listed.allow_table_count = copy_entries(rows[i].tables, tables);
+		listed.allow_view_count = copy_entries(rows[i].views, views);
+		own = policy_new(schema, &listed);
+		for (size_t k = 0; k < 2; k++) {
+			free(functions[k]);
+			free(tables[k]);
+			free(views[k]);
+		}
+		validate(bytes_of_string(rows[i].sql), own, &verdict);
+		if (verdict.code != rows[i].code)
+			fail_msg("%zu %s: %s: %s", i, rows[i].sql, check_code_name(verdict.code),
+			    verdict.reason);
+		if (verdict.code == CHECK_ALLOW && !verdict.not_cacheable != rows[i].cacheable)
+			fail_msg("%zu %s: %s", i, rows[i].sql,
+			    verdict.not_cacheable ? verdict.not_cacheable : "cacheable");
+		verdict_free(&verdict);
+		policy_free(own);
+	}
 }
 
 static void test_no_snapshot(void **state)
 {
+	struct policy *none = policy_new(NULL, NULL);
 	struct verdict verdict;
 
 	(void)state;
-	validate(bytes_of_string("SELECT * FROM orders"), NULL, &verdict);
+	validate(bytes_of_string("SELECT * FROM orders"), none, &verdict);
 	assert_int_equal(verdict.code, CHECK_RELATION);
 	verdict_free(&verdict);
-	validate(bytes_of_string("SELECT relname FROM pg_class"), NULL, &verdict);
+	validate(bytes_of_string("SELECT relname FROM pg_class"), none, &verdict);
 	assert_int_equal(verdict.code, CHECK_ALLOW);
 	assert_true(verdict.reads_catalog);
 	verdict_free(&verdict);
+	policy_free(none);
 }
 
 static void test_bytes(void **state)
@@ -192,7 +299,7 @@ static void test_depth(void **state)
 	    {"SELECT ", "- ", "1", "", CHECK_ALLOW}, /* the grammar folds the signs */
 	    {"SELECT ", "@ ", "1", "", CHECK_DEPTH},
 	    {"SELECT ", "NOT ", "true", "", CHECK_DEPTH},
-	    {"SELECT ", "(", "1", ")", CHECK_ALLOW},
+	    {"SELECT ", "(", "1", ")", CHECK_DEPTH}, /* by the brackets alone */
 	    {"SELECT ARRAY", "[", "1", "]", CHECK_DEPTH},
 	    {"SELECT ", "(", "1", ",1)", CHECK_DEPTH},
 	    {"", "SELECT(", "1", ")", CHECK_DEPTH},
@@ -295,6 +402,7 @@ int main(void)
 	    cmocka_unit_test(test_cacheable),
 	    cmocka_unit_test(test_tables),
 	    cmocka_unit_test(test_implied_operators),
+	    cmocka_unit_test(test_listed),
 	    cmocka_unit_test(test_no_snapshot),
 	    cmocka_unit_test(test_bytes),
 	    cmocka_unit_test(test_depth),

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "tests/unit/validate_schema.h"
+#include "worker/policy.h"
 #include "worker/validate.h"
 
 enum { SKIPPED = 77, ROUNDS = 20, TIMES_MAX = 65536 };
@@ -40,16 +41,16 @@ static struct snapshot *corpus_schema_new(void)
 	struct snapshot *snapshot = validate_schema_new();
 
 	snapshot->schema_count = 1;
-	snapshot->function_count = 1;
-	snapshot->functions[0] = "f_write";
-	snapshot->cast_type_count = 1;
-	snapshot->cast_types[0] = "evil";
-	snapshot->operator_count = 1;
-	snapshot->operators[0] = "@#@";
+	snapshot->functions.count = 1;
+	snapshot->functions.items[0].name = "f_write";
+	snapshot->cast_types.count = 1;
+	snapshot->cast_types.items[0].name = "evil";
+	snapshot->operators.count = 1;
+	snapshot->operators.items[0].name = "@#@";
 	return snapshot;
 }
 
-static void run_statement(struct figures *figures, const struct snapshot *snapshot,
+static void run_statement(struct figures *figures, struct policy *policy,
     const json_t *row, bool expect_allowed)
 {
 	const json_t *sql = json_object_get(row, "sql");
@@ -59,7 +60,7 @@ static void run_statement(struct figures *figures, const struct snapshot *snapsh
 	for (int round = 0; round < ROUNDS; round++) {
 		double start = now_us();
 
-		validate(text, snapshot, &verdict);
+		validate(text, policy, &verdict);
 		if (figures->time_count < TIMES_MAX)
 			figures->times_us[figures->time_count++] = now_us() - start;
 		if (round < ROUNDS - 1)
@@ -77,7 +78,7 @@ static void run_statement(struct figures *figures, const struct snapshot *snapsh
 	verdict_free(&verdict);
 }
 
-static int run_file(struct figures *figures, const struct snapshot *snapshot, const char *folder,
+static int run_file(struct figures *figures, struct policy *policy, const char *folder,
     const char *name, bool expect_allowed)
 {
 	char path[4096], *line = NULL;
@@ -93,7 +94,7 @@ static int run_file(struct figures *figures, const struct snapshot *snapshot, co
 		const char *layer = json_string_value(json_object_get(row, "layer"));
 
 		if (!layer || strcmp(layer, "static") == 0)
-			run_statement(figures, snapshot, row, expect_allowed);
+			run_statement(figures, policy, row, expect_allowed);
 		json_decref(row);
 	}
 	free(line);
@@ -108,10 +109,11 @@ int main(void)
 	struct figures *attacks = must_zalloc(sizeof(*attacks));
 	struct figures *benign = must_zalloc(sizeof(*benign));
 	struct snapshot *snapshot = corpus_schema_new();
+	struct policy *policy = policy_new(snapshot, NULL);
 	int status = SKIPPED;
 
-	if (!folder || run_file(attacks, snapshot, folder, "attacks.jsonl", false) < 0 ||
-	    run_file(benign, snapshot, folder, "benign.jsonl", true) < 0) {
+	if (!folder || run_file(attacks, policy, folder, "attacks.jsonl", false) < 0 ||
+	    run_file(benign, policy, folder, "benign.jsonl", true) < 0) {
 		printf("skipped: OPTIMAX_SHARED_DATA names no folder with sql-safety in it\n");
 	} else {
 		qsort(benign->times_us, benign->time_count, sizeof(double), compare_times);
@@ -120,6 +122,7 @@ int main(void)
 		    benign->times_us[benign->time_count * 99 / 100]);
 		status = attacks->wrong || benign->wrong;
 	}
+	policy_free(policy);
 	snapshot_free(snapshot);
 	free(attacks);
 	free(benign);

@@ -11,7 +11,7 @@ check_PROGRAMS += tests/unit/test_validate_corpus
 tests_unit_test_validate_corpus_SOURCES = \
 	tests/unit/test_validate_corpus.c tests/unit/validate_schema.h
 tests_unit_test_validate_corpus_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-tests_unit_test_validate_corpus_LDADD = $(VALIDATE_LIBS)
+tests_unit_test_validate_corpus_LDADD = $(VALIDATE_LIBS) $(JANSSON_LIBS)
 
 # what the database worker and the watcher are made of; no server is needed
 check_PROGRAMS += tests/unit/test_encode_rows tests/unit/test_pg_session tests/unit/test_schema_build

@@ -1,0 +1,177 @@
+/* Why a result may not be kept: words and casts that read the clock, though no function does. */
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "worker/validate_tree.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char time_of_day[] = "it depends on the time of day";
+
+static bool is_one_of(const char *const *words, size_t count, const char *word)
+{
+	for (size_t i = 0; word && i < count; i++)
+		if (strcmp(words[i], word) == 0)
+			return true;
+	return false;
+}
+
+/* PostgreSQL reads these words inside a longer value too: 'today 10:00', '{now}'. */
+static bool names_a_day(const char *text)
+{
+	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
+	size_t size;
+
+	for (; *text; text += size ? size : 1) {
+		for (size = 0; isalpha((unsigned char)text[size]);)
+			size++;
+		for (size_t i = 0; size && i < COUNT(words); i++)
+			if (strlen(words[i]) == size && strncasecmp(words[i], text, size) == 0)
+				return true;
+	}
+	return false;
+}
+
+void cacheable_note_constant(struct validation *validation, const struct tree *constant)
+{
+	const char *text = tree_text(tree_get(tree_get(constant, "sval"), "sval"));
+
+	if (text && names_a_day(text))
+		validation_not_cacheable(validation, time_of_day);
+}
+
+/* ---- casts to a time from text that is only known when the statement runs ---- */
+
+static bool may_be_text(const struct validation *validation, const struct tree *value);
+
+/* Columns of the name, in whichever table; of a name that none has nothing is known. */
+static bool column_may_be_text(const struct validation *validation, const struct tree *column)
+{
+	const struct tree *fields = tree_get(column, "fields");
+	const struct tree *last = tree_at(fields, tree_count(fields) - 1);
+	const char *name = tree_text(tree_get(tree_get(last, "String"), "sval"));
+	const struct snapshot *snapshot = validation->policy->snapshot;
+	bool found = false;
+
+	for (size_t i = 0; name && snapshot && i < snapshot->table_count; i++) {
+		const struct snapshot_table *table = &snapshot->tables[i];
+		int at = snapshot_find_column(table, name);
+
+		if (at < 0)
+			continue;
+		found = true;
+		if (table->columns[at].kind == COLUMN_TEXT ||
+		    table->columns[at].kind == COLUMN_OTHER)
+			return true;
+	}
+	return !found;
+}
+
+static bool call_may_be_text(const struct validation *validation, const struct tree *call)
+{
+	static const char *const times[] = {"age", "clock_timestamp", "date", "date_bin",
+	    "date_part", "date_trunc", "extract", "justify_days", "justify_hours",
+	    "justify_interval", "make_date", "make_interval", "make_time", "make_timestamp",
+	    "make_timestamptz", "now", "timestamp", "timestamptz", "timezone", "to_date",
+	    "to_timestamp"};
+	/* Of the type of their first argument. */
+	static const char *const same[] = {"first_value", "generate_series", "lag", "last_value",
+	    "lead", "max", "min", "nth_value"};
+	const struct tree *names = tree_get(call, "funcname");
+	const struct tree *last = tree_at(names, tree_count(names) - 1);
+	const char *name = tree_text(tree_get(tree_get(last, "String"), "sval"));
+
+	if (is_one_of(times, COUNT(times), name))
+		return false;
+	if (is_one_of(same, COUNT(same), name))
+		return may_be_text(validation, tree_at(tree_get(call, "args"), 0));
+	return true;
+}
+
+static bool any_may_be_text(const struct validation *validation, const struct tree *list)
+{
+	for (const struct tree *member = tree_first(list); member; member = member->next)
+		if (may_be_text(validation, member))
+			return true;
+	return false;
+}
+
+static bool case_may_be_text(const struct validation *validation, const struct tree *node)
+{
+	const struct tree *branch = tree_first(tree_get(node, "args"));
+
+	for (; branch; branch = branch->next)
+		if (may_be_text(validation, tree_get(tree_get(branch, "CaseWhen"), "result")))
+			return true;
+	return may_be_text(validation, tree_get(node, "defresult"));
+}
+
+static bool cast_may_be_text(const struct validation *validation, const struct tree *cast)
+{
+	static const char *const not_text[] = {"date", "time", "timetz", "timestamp", "timestamptz",
+	    "interval", "int2", "int4", "int8", "numeric", "float4", "float8"};
+	const struct tree *names = tree_get(tree_get(cast, "typeName"), "names");
+	const struct tree *last = tree_at(names, tree_count(names) - 1);
+
+	if (is_one_of(
+	        not_text, COUNT(not_text), tree_text(tree_get(tree_get(last, "String"), "sval"))))
+		return false;
+	return may_be_text(validation, tree_get(cast, "arg"));
+}
+
+/* + - * / % never give a text, whatever they are given. */
+static bool operation_may_be_text(const struct tree *operation)
+{
+	static const char *const numeric[] = {"+", "-", "*", "/", "%"};
+	const struct tree *name = tree_at(tree_get(operation, "name"), 0);
+
+	return !is_one_of(
+	    numeric, COUNT(numeric), tree_text(tree_get(tree_get(name, "String"), "sval")));
+}
+
+static bool may_be_text(const struct validation *validation, const struct tree *value)
+{
+	const struct tree *node = tree_first(value);
+
+	if (!node) /* a constant NULL, or no ELSE */
+		return false;
+	if (strcmp(node->key, "A_Const") == 0) /* cacheable_note_constant has seen it */
+		return false;
+	if (strcmp(node->key, "SQLValueFunction") == 0)
+		return false;
+	if (strcmp(node->key, "ColumnRef") == 0)
+		return column_may_be_text(validation, node);
+	if (strcmp(node->key, "FuncCall") == 0)
+		return call_may_be_text(validation, node);
+	if (strcmp(node->key, "TypeCast") == 0)
+		return cast_may_be_text(validation, node);
+	if (strcmp(node->key, "A_Expr") == 0)
+		return operation_may_be_text(node);
+	if (strcmp(node->key, "CaseExpr") == 0)
+		return case_may_be_text(validation, node);
+	if (strcmp(node->key, "CoalesceExpr") == 0 || strcmp(node->key, "MinMaxExpr") == 0)
+		return any_may_be_text(validation, tree_get(node, "args"));
+	if (strcmp(node->key, "A_ArrayExpr") == 0)
+		return any_may_be_text(validation, tree_get(node, "elements"));
+	return true;
+}
+
+void cacheable_note_cast(
+    struct validation *validation, const struct tree *argument, const char *type)
+{
+	static const char *const times[] = {"date", "time", "timetz", "timestamp", "timestamptz",
+	    "daterange", "tsrange", "tstzrange", "datemultirange", "tsmultirange",
+	    "tstzmultirange"};
+	static const char *const objects[] = {
+	    "regclass", "regcollation", "regconfig", "regdictionary", "regnamespace", "regtype"};
+
+	if (is_one_of(objects, COUNT(objects), type)) {
+		validation->verdict->reads_catalog = true;
+		validation_not_cacheable(validation, "it reads the catalogs");
+	} else if (is_one_of(times, COUNT(times), type) &&
+	           (!argument || may_be_text(validation, argument))) {
+		validation_not_cacheable(
+		    validation, "it reads a time from text, which may say \"now\"");
+	}
+}
