@@ -193,15 +193,25 @@ static bool check_sort(struct validation *validation, const struct tree *node)
 	return name_check_operator(validation, schema, name);
 }
 
+static bool refuse_role(struct validation *validation)
+{
+	return validation_refuse(validation, CHECK_FUNCTION,
+	    "the keyword at character %zu names a role, which is not allowed; leave it out",
+	    validation_place(validation));
+}
+
 /* a.b is a column, or else a function b of what a stands for: of a row, or of the one value of a
  * function in FROM, as in SELECT g.pg_sleep FROM generate_series(1, 9) g. */
 static bool check_column(struct validation *validation, const struct tree *node)
 {
 	const struct tree *fields = tree_get(node, "fields");
 	size_t count = tree_count(fields);
-	const char *name = count > 1 ? string_of(tree_at(fields, count - 1)) : NULL;
+	const char *name = string_of(tree_at(fields, count - 1));
 
-	return !name || name_check_attribute(validation, name, true);
+	if (name && count > 1)
+		return name_check_attribute(validation, name, true);
+	/* PostgreSQL 16 made a keyword of it, which this grammar does not know. */
+	return !name || strcmp(name, "system_user") != 0 || refuse_role(validation);
 }
 
 static bool check_indirection(struct validation *validation, const struct tree *node)
@@ -287,9 +297,7 @@ static bool check_value_function(struct validation *validation, const struct tre
 			validation_not_cacheable(validation, allowed[i].reason);
 			return true;
 		}
-	return validation_refuse(validation, CHECK_FUNCTION,
-	    "the keyword at character %zu names a role, which is not allowed; leave it out",
-	    validation_place(validation));
+	return refuse_role(validation);
 }
 
 static bool check_constant(struct validation *validation, const struct tree *node)

@@ -6,12 +6,17 @@ tests_unit_test_validate_SOURCES = \
 tests_unit_test_validate_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_validate_LDADD = $(VALIDATE_LIBS) $(CMOCKA_LIBS)
 
-# skips where OPTIMAX_SHARED_DATA names no folder with the sql-safety statements
-check_PROGRAMS += tests/unit/test_validate_corpus
-tests_unit_test_validate_corpus_SOURCES = \
-	tests/unit/test_validate_corpus.c tests/unit/validate_schema.h
+# tests/corpus, and sql-safety where OPTIMAX_SHARED_DATA names its folder
+check_PROGRAMS += tests/unit/test_validate_corpus tests/unit/test_validate_fuzz
+tests_unit_test_validate_corpus_SOURCES = tests/unit/test_validate_corpus.c \
+	tests/unit/validate_corpus.h tests/unit/validate_schema.h
 tests_unit_test_validate_corpus_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_validate_corpus_LDADD = $(VALIDATE_LIBS) $(JANSSON_LIBS)
+tests_unit_test_validate_fuzz_SOURCES = tests/unit/test_validate_fuzz.c \
+	tests/unit/validate_corpus.h tests/unit/validate_schema.h
+tests_unit_test_validate_fuzz_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_validate_fuzz_LDADD = $(VALIDATE_LIBS) $(JANSSON_LIBS)
+EXTRA_DIST += tests/corpus/attacks.jsonl tests/corpus/benign.jsonl tests/corpus/catalog_calls.txt
 
 # what the database worker and the watcher are made of; no server is needed
 check_PROGRAMS += tests/unit/test_encode_rows tests/unit/test_pg_session tests/unit/test_schema_build
