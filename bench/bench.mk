@@ -32,3 +32,8 @@ noinst_PROGRAMS += bench/cache
 bench_cache_SOURCES = bench/cache.c
 bench_cache_CFLAGS = $(AM_CFLAGS) $(XXHASH_CFLAGS)
 bench_cache_LDADD = $(SHM_LIBS) -lm
+# The validator: time by size, and each layer's share.
+noinst_PROGRAMS += bench/validate
+bench_validate_SOURCES = bench/validate.c
+bench_validate_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+bench_validate_LDADD = $(VALIDATE_LIBS) $(JANSSON_LIBS)
