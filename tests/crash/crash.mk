@@ -29,4 +29,4 @@ tests_crash_stopped_LDADD = $(CRASH_LIBS)
 noinst_PROGRAMS += tests/crash/optimax-database
 tests_crash_optimax_database_SOURCES = $(optimax_database_SOURCES)
 tests_crash_optimax_database_CFLAGS = $(optimax_database_CFLAGS)
-tests_crash_optimax_database_LDADD = libpgworker.a libshm_crash.a $(VALIDATE_LIBS) $(PQ_LIBS)
+tests_crash_optimax_database_LDADD = libpgworker.a libshm_crash.a $(VALIDATE_LIBS) $(JANSSON_LIBS) $(PQ_LIBS)
