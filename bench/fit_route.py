@@ -26,7 +26,7 @@ import random
 import re
 
 # The data cannot say anything about these: the table's own numbers stay.
-FIXED = {"schema_value", "schema_comment", "no_schema", "business", "history", "keyword", "pattern",
+FIXED = {"schema_value", "schema_comment", "no_schema", "business", "history", "keyword", "pattern", "correction",
          "sql_text"}
 # Where the data say little a signal stays near this, to its side: most of them are rare.
 PRIOR = 0.5

@@ -39,6 +39,7 @@ enum ctl_option {
 	CTL_TABLE = 1 << 12,
 	CTL_SEGMENT = 1 << 14,
 	CTL_BY = 1 << 15,
+	CTL_LEARN = 1 << 16,
 	CTL_ANY = 1 << 13, /* every command takes it */
 	CTL_JOB = 1 << 20,
 	CTL_ASK = CTL_LIMIT | CTL_MAX_AGE | CTL_TIMEOUT | CTL_NO_CACHE | CTL_STREAM | CTL_EXPLAIN,
@@ -51,9 +52,9 @@ struct ctl {
 	const struct ctl_command *command;
 	const char *socket, *control, *database;
 	bool json, csv, help, version;
-	const char *route, *history, *type, *table, *segment, *by, *job;
+	const char *route, *history, *type, *table, *segment, *by, *job, *learn;
 	int64_t limit, max_age_ms, timeout_ms; /* CTL_ABSENT */
-	bool no_cache, stream, explain, batch, watch, reset;
+	bool no_cache, stream, explain, batch, watch, reset, forget;
 	unsigned given; /* enum ctl_option */
 	const char **words;
 	size_t word_count;

@@ -143,19 +143,43 @@ static void people_route(const msgpack_object *map)
 	ctl_print_reasons(map);
 }
 
+static void people_learn(const msgpack_object *map)
+{
+	char count[CTL_NUMBER];
+	int64_t corrections = ctl_map_integer(map, "corrections");
+
+	printf("done; %s %s kept\n", ctl_count(count, corrections),
+	    corrections == 1 ? "correction is" : "corrections are");
+}
+
+static int learn_route(struct ctl *ctl, const char *text)
+{
+	const struct ctl_pair pairs[] = {{"text", text},
+	    {"route", ctl->forget ? "auto" : ctl->learn}, {"database", ctl->database}};
+
+	return command_simple(ctl, ctl_connect_control, "learn", pairs, 3, people_learn, NULL);
+}
+
 static int run_route(struct ctl *ctl)
 {
 	struct ctl_pair pairs[] = {{"text", NULL}, {"database", ctl->database}};
 	char *text;
 	int status;
 
+	if (ctl->learn && strcmp(ctl->learn, "sql") != 0 && strcmp(ctl->learn, "chat") != 0)
+		return ctl_usage(ctl, "--learn takes sql or chat");
+	if ((ctl->learn && ctl->forget) || (ctl->batch && (ctl->learn || ctl->forget)))
+		return ctl_usage(ctl, "--learn, --forget and --batch do not go together");
 	if (ctl->batch)
 		return ctl_run_batch(ctl, "route", "text");
 	status = ctl_text(ctl, &text);
 	if (status != CTL_OK)
 		return status;
 	pairs[0].value = text;
-	status = command_simple(ctl, ctl_connect, "route", pairs, 2, people_route, NULL);
+	if (ctl->learn || ctl->forget)
+		status = learn_route(ctl, text);
+	else
+		status = command_simple(ctl, ctl_connect, "route", pairs, 2, people_route, NULL);
 	free(text);
 	return status;
 }
@@ -217,8 +241,8 @@ const struct ctl_command ctl_commands[] = {
     {"sql", "STATEMENT", 1, SIZE_MAX, false, CTL_ASK, ctl_run_sql,
         "Run one SELECT statement; - reads standard input",
         "optimaxctl sql 'SELECT * FROM orders' --limit 10 --csv"},
-    {"route", "TEXT", 1, SIZE_MAX, true, CTL_BATCH, run_route,
-        "Say whether a text asks for data, and why",
+    {"route", "TEXT", 1, SIZE_MAX, true, CTL_BATCH | CTL_LEARN, run_route,
+        "Say whether a text asks for data, and why (--learn, --forget)",
         "optimaxctl route 'how many orders are open?'"},
     {"check", "STATEMENT", 1, SIZE_MAX, true, CTL_BATCH, run_check,
         "Say whether a statement would be allowed",

@@ -102,6 +102,7 @@ static const struct {
     {MESSAGE_ID_CONFIG_BEGIN, take_config},
     {MESSAGE_ID_CONFIG_KEYWORD, take_config},
     {MESSAGE_ID_CONFIG_PATTERN, take_config},
+    {MESSAGE_ID_CONFIG_CORRECTION, take_config},
     {MESSAGE_ID_CONFIG_DATABASE, take_config},
     {MESSAGE_ID_CONFIG_PROVIDER, take_config},
     {MESSAGE_ID_CONFIG_PROMPT, take_config},

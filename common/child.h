@@ -55,6 +55,10 @@ struct child_pattern {
 	char *route, *regex;
 	double weight;
 };
+struct child_correction {
+	char *database; /* NULL: all */
+	char *route, *text;
+};
 struct child_config {
 	char *instance;
 	int64_t index;
@@ -67,13 +71,14 @@ struct child_config {
 	char *prompts_version;
 	int64_t started_ms, supervisor_pid;
 	size_t database_count, provider_count, keyword_count, pattern_count, prompt_count,
-	    example_count;
+	    example_count, correction_count;
 	struct child_database *databases;
 	struct child_provider *providers;
 	struct child_keyword *keywords;
 	struct child_pattern *patterns;
 	struct child_prompt *prompts; /* inference workers only */
 	struct child_example *examples; /* router only */
+	struct child_correction *corrections;
 };
 
 struct child {

@@ -75,6 +75,12 @@ void child_config_free(struct child_config *config)
 	free(config->prompts);
 	free(config->examples);
 	free(config->prompts_version);
+	for (size_t i = 0; i < config->correction_count; i++) {
+		free(config->corrections[i].database);
+		free(config->corrections[i].route);
+		free(config->corrections[i].text);
+	}
+	free(config->corrections);
 	free(config->databases);
 	free(config->providers);
 	free(config->keywords);
@@ -130,6 +136,16 @@ static void take_texts(struct bytes list, char ***ret_texts, size_t *ret_count)
 
 	while (texts_next(&walk, &text))
 		*APPEND(*ret_texts, *ret_count) = bytes_to_string(text);
+}
+
+static void take_correction(
+    struct child_config *config, const struct config_correction_params *from)
+{
+	struct child_correction *correction = APPEND(config->corrections, config->correction_count);
+
+	correction->database = bytes_to_string(from->database);
+	correction->route = bytes_to_string(from->route);
+	correction->text = bytes_to_string(from->text);
 }
 
 static void take_database(struct child_config *config, const struct config_database_params *from)
@@ -203,6 +219,7 @@ int child_config_take(
 		struct config_begin_params begin;
 		struct config_keyword_params keyword;
 		struct config_pattern_params pattern;
+		struct config_correction_params correction;
 		struct config_database_params database;
 		struct config_provider_params provider;
 		struct config_prompt_params prompt;
@@ -226,6 +243,8 @@ int child_config_take(
 		take_keyword(*config, &params.keyword);
 	else if (id == MESSAGE_ID_CONFIG_PATTERN)
 		take_pattern(*config, &params.pattern);
+	else if (id == MESSAGE_ID_CONFIG_CORRECTION)
+		take_correction(*config, &params.correction);
 	else if (id == MESSAGE_ID_CONFIG_DATABASE)
 		take_database(*config, &params.database);
 	else if (id == MESSAGE_ID_CONFIG_PROVIDER)

@@ -9,6 +9,8 @@ enum {
 	LIMIT_QUESTION_BYTES = 32 * 1024,
 	LIMIT_SQL_BYTES = 8 * 1024,
 	LIMIT_NESTING = 8,
+	LIMIT_CORRECTION_BYTES = 1024, /* of a text whose route was learnt */
+	LIMIT_CORRECTIONS = 4096,
 	LIMIT_NAME_BYTES = 63, /* PostgreSQL's NAMEDATALEN - 1 */
 	LIMIT_SIBLING_MESSAGE_BYTES = 80 << 20, /* a reply of limits.bytes and its envelope */
 	LIMIT_CONTROL_MESSAGE_BYTES = 1 << 20,

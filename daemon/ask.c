@@ -41,7 +41,7 @@ static struct bytes question_key(struct request *request)
 	    .providers = bytes_of_string(router->providers_version),
 	    .examples =
 	        request->database ? (int64_t)examples_version(request->database->examples) : 0,
-	    .route = bytes_of_string(ask_routes[request->fixed]),
+	    .route = bytes_of_string(ask_routes[request->keyed]),
 	    .question = request->question,
 	    .history = request->history,
 	};
@@ -434,6 +434,12 @@ static void route_unsure(struct request *request)
 		    request, "heuristic", strcmp(when_unsure, "sql") == 0 ? ROUTE_SQL : ROUTE_CHAT);
 }
 
+static const struct classifier *classifier_of(const struct request *request)
+{
+	return request->database ? request->database->classifier
+	                         : request->router->databases->classifier;
+}
+
 static void classify_question(struct request *request)
 {
 	struct router *router = request->router;
@@ -443,9 +449,8 @@ static void classify_question(struct request *request)
 	    .has_history = request->history.data != NULL,
 	};
 
-	classify(request->asked, database ? database->vocabulary : NULL,
-	    database ? database->classifier : router->databases->classifier, &options,
-	    &request->classification);
+	classify(request->asked, database ? database->vocabulary : NULL, classifier_of(request),
+	    &options, &request->classification);
 	request->classified = true;
 	request->confidence = request->classification.confidence;
 }
@@ -551,17 +556,29 @@ static void note_generations(struct request *request)
 		    cache_generation(request->router->cache, stored[i], cache_index(request));
 }
 
+static enum request_route corrected(const struct request *request)
+{
+	static const enum request_route routes[] = {
+	    [ROUTE_UNSURE] = REQUEST_AUTO, [ROUTE_SQL] = REQUEST_SQL, [ROUTE_CHAT] = REQUEST_CHAT};
+
+	if (request->fixed != REQUEST_AUTO)
+		return request->fixed;
+	return routes[classifier_correction(classifier_of(request), request->asked)];
+}
+
 void ask_question(struct request *request)
 {
 	int64_t since_us = clock_now_us();
 	bool found;
 
 	note_generations(request);
-	found = request->fixed != REQUEST_CHAT && request->database && find_statement(request);
 
+	/* What was cached before the correction was for the other route. */
+	request->keyed = corrected(request);
+	found = request->keyed != REQUEST_CHAT && request->database && find_statement(request);
 	request_spent(request, TIME_LOOKUP, &since_us);
 	if (found)
 		ask_statement(request);
-	else if (request->fixed == REQUEST_SQL || !answer_chat_from_cache(request))
+	else if (request->keyed == REQUEST_SQL || !answer_chat_from_cache(request))
 		route(request);
 }

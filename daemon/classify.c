@@ -92,15 +92,31 @@ static void weigh(
 	decide(log_odds, min_confidence, classification);
 }
 
+static void decide_corrected(enum route route, struct classification *classification)
+{
+	double weight = signal_rows[SIGNAL_CORRECTION].weight;
+
+	weight = route == ROUTE_SQL ? weight : -weight;
+	add_reason(classification, SIGNAL_CORRECTION, weight, "");
+	decide(weight, 0, classification);
+}
+
 void classify(struct bytes text, const struct vocabulary *vocabulary,
     const struct classifier *classifier, const struct classify_options *options,
     struct classification *ret_classification)
 {
 	struct classification *classification = ret_classification;
+	enum route correction = classifier_correction(classifier, text);
 	struct signals signals;
 	struct tokens tokens;
 
 	classification->reason_count = 0;
+	if (correction != ROUTE_UNSURE) {
+		decide_corrected(correction, classification);
+		classification->is_sql_text =
+		    correction == ROUTE_SQL && is_sql_text(text, vocabulary);
+		return;
+	}
 	classification->is_sql_text = is_sql_text(text, vocabulary);
 	if (classification->is_sql_text) {
 		double weight = signal_rows[SIGNAL_SQL_TEXT].weight;

@@ -35,9 +35,10 @@ struct classifier; /* keywords and compiled patterns, global and of one database
 struct classifier_rule {
 	const char *database; /* NULL: all */
 	enum route route;
-	const char *text; /* a keyword, or a PCRE2 pattern */
-	double weight;
+	const char *text; /* a keyword, a PCRE2 pattern, or a folded text */
+	double weight; /* of a keyword or pattern */
 	bool is_pattern;
+	bool is_correction; /* of the text as a whole: its route is that, whatever else is said */
 };
 
 /* Rules of other databases are left out. ret_error names a pattern that does not compile;
@@ -45,6 +46,13 @@ struct classifier_rule {
 struct classifier *classifier_new(const struct classifier_rule *rules, size_t count,
     const char *database, char *ret_error, size_t error_size);
 void classifier_free(struct classifier *classifier);
+
+/* The form in which corrections are compared: NFKC, case folded, white space collapsed, the marks
+ * at the end gone. False where nothing is left, or the text is too long or not UTF-8. */
+bool classify_fold(struct bytes text, struct buffer *ret_folded);
+
+/* The route that a correction gives to the text; ROUTE_UNSURE where there is none. */
+enum route classifier_correction(const struct classifier *classifier, struct bytes text);
 
 struct classify_options {
 	double min_confidence;

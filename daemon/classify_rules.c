@@ -1,4 +1,5 @@
 /* The rules of the configuration: keywords and PCRE2 patterns of one database. */
+#include "daemon/classify_corrections.h"
 #include "daemon/classify_signals.h"
 
 #include <stdio.h>
@@ -36,6 +37,7 @@ struct classifier {
 	size_t keyword_count;
 	struct pattern *patterns;
 	size_t pattern_count;
+	struct classify_corrections corrections;
 	pcre2_match_context *limits;
 	pcre2_match_data *match;
 };
@@ -108,13 +110,16 @@ struct classifier *classifier_new(const struct classifier_rule *rules, size_t co
 	for (size_t i = 0; i < count; i++) {
 		if (rules[i].database && (!database || strcmp(rules[i].database, database) != 0))
 			continue;
-		if (!rules[i].is_pattern) {
+		if (rules[i].is_correction) {
+			classify_corrections_add(&classifier->corrections, &rules[i]);
+		} else if (!rules[i].is_pattern) {
 			add_keyword(classifier, &rules[i]);
 		} else if (add_pattern(classifier, &rules[i], ret_error, error_size)) {
 			classifier_free(classifier);
 			return NULL;
 		}
 	}
+	classify_corrections_sort(&classifier->corrections);
 	if (classifier->keyword_count > 0)
 		qsort(classifier->keywords, classifier->keyword_count,
 		    sizeof(*classifier->keywords), compare_keywords);
@@ -130,11 +135,18 @@ void classifier_free(struct classifier *classifier)
 			free(classifier->keywords[i].stems[k]);
 	for (size_t i = 0; i < classifier->pattern_count; i++)
 		pcre2_code_free(classifier->patterns[i].code);
+	classify_corrections_deinit(&classifier->corrections);
 	pcre2_match_data_free(classifier->match);
 	pcre2_match_context_free(classifier->limits);
 	free(classifier->keywords);
 	free(classifier->patterns);
 	free(classifier);
+}
+
+enum route classifier_correction(const struct classifier *classifier, struct bytes text)
+{
+	return classifier ? classify_corrections_find(&classifier->corrections, text)
+	                  : ROUTE_UNSURE;
 }
 
 static size_t first_keyword(const struct classifier *classifier, const char *stem)

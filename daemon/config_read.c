@@ -12,6 +12,7 @@
 #include "common/bytes.h"
 #include "daemon/config_check.h"
 #include "daemon/config_files.h"
+#include "daemon/config_patterns.h"
 #include "daemon/config_value.h"
 #include "daemon/config_yaml.h"
 
@@ -332,6 +333,8 @@ struct config *config_read_file(const char *path, struct config_faults *ret_faul
 	config_check(config, folder, root, faults);
 	if (faults->count == 0)
 		config_files_read(config, folder, faults);
+	if (faults->count == 0)
+		config_patterns_check(config, root, faults);
 	config_node_free(root);
 	if (faults->count == 0)
 		return config;

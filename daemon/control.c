@@ -1,12 +1,13 @@
 /*
  * The methods of the control socket: flush, reset_stats, status; and those that the supervisor
- * answers: reload, cache_verify, cache_top.
+ * answers: reload, learn, cache_verify, cache_top.
  */
 #include <math.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
 #include "common/pack.h"
+#include "daemon/classify.h"
 #include "daemon/client.h"
 #include "daemon/control.h"
 #include "daemon/databases.h"
@@ -175,6 +176,33 @@ int reload_call(struct call *call, const void *params)
 
 	(void)params;
 	forward_call(call, MESSAGE_ID_RELOAD_REQUEST, &none);
+	return 0;
+}
+
+int learn_call(struct call *call, const void *params)
+{
+	static const char *const routes[] = {"sql", "chat", "auto"};
+	const struct learn_params *asked = params;
+	struct learn_request_params request = {.route = asked->route};
+	CLEAN(buffer) struct buffer folded = BUFFER_INIT;
+	bool is_route = false;
+
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+		is_route = is_route || bytes_equal_string(asked->route, routes[i]);
+	if (!is_route)
+		return error_set(
+		    &call->error, ERROR_BAD_REQUEST, "\"route\" must be sql, chat or auto");
+	if (!classify_fold(asked->text, &folded))
+		return error_set(&call->error, ERROR_BAD_REQUEST,
+		    "\"text\" has nothing in it that could be learnt");
+	if (asked->database.data) {
+		if (!databases_find(
+		        client_router(call->client)->databases, asked->database, &call->error))
+			return (int)call->error.code;
+		request.database = asked->database;
+	}
+	request.text = bytes_of_buffer(&folded);
+	forward_call(call, MESSAGE_ID_LEARN_REQUEST, &request);
 	return 0;
 }
 

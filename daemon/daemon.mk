@@ -31,6 +31,8 @@ libconfig_a_SOURCES = \
 	daemon/config.c daemon/config.h daemon/config_compare.c \
 	daemon/config_check.c daemon/config_check.h \
 	daemon/config_fault.c daemon/config_fault.h \
+	daemon/config_patterns.c daemon/config_patterns.h \
+	daemon/spawn.c daemon/spawn.h \
 	daemon/config_read.c daemon/config_read.h \
 	daemon/config_value.c daemon/config_value.h \
 	daemon/config_yaml.c daemon/config_yaml.h
@@ -40,12 +42,12 @@ libsupervisor_a_SOURCES = \
 	daemon/child_life.c daemon/child_life.h \
 	daemon/children.c daemon/children.h \
 	daemon/inspection.c daemon/inspection.h \
+	daemon/corrections.c daemon/corrections.h \
 	daemon/instance_lock.c daemon/instance_lock.h \
 	daemon/listen.c daemon/listen.h \
 	daemon/reload.c daemon/relay.c daemon/wiring.c daemon/supervisor_parts.h \
 	daemon/send_config.c daemon/send_config.h \
 	daemon/snapshots.c daemon/snapshots.h \
-	daemon/spawn.c daemon/spawn.h \
 	daemon/supervisor.c daemon/supervisor.h daemon/supervisor_stop.c
 libsupervisor_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(SYSTEMD_CFLAGS)
 SUPERVISOR_LIBS = libsupervisor.a libconfig.a $(COMMON_LIBS) $(YAML_LIBS) $(SYSTEMD_LIBS) $(XXHASH_LIBS)
@@ -59,9 +61,11 @@ libclassify_a_SOURCES = \
 	daemon/classify.c daemon/classify.h \
 	daemon/classify_phrases.def daemon/classify_signals.def daemon/classify_words.def \
 	daemon/classify_kin.def daemon/classify_kin.c daemon/classify_kin.h \
+	daemon/classify_check.c daemon/classify_check.h \
+	daemon/classify_corrections.c daemon/classify_corrections.h \
 	daemon/classify_rules.c \
 	daemon/classify_signals.c daemon/classify_signals.h
-libclassify_a_CFLAGS = $(AM_CFLAGS) $(PCRE2_CFLAGS) $(XXHASH_CFLAGS)
+libclassify_a_CFLAGS = $(AM_CFLAGS) $(PCRE2_CFLAGS) $(UTF8PROC_CFLAGS) $(XXHASH_CFLAGS)
 CLASSIFY_LIBS = libclassify.a $(TEXT_LIBS) $(PCRE2_LIBS) -lm
 
 # the files that a configuration names: prompts and examples

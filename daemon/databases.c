@@ -118,10 +118,11 @@ static enum route rule_route(const char *name)
 	return strcmp(name, "sql") == 0 ? ROUTE_SQL : ROUTE_CHAT;
 }
 
-/* The user's keywords and patterns as one list of rules. */
+/* The user's keywords, patterns and corrections as one list of rules. */
 static struct classifier_rule *rules_of(const struct child_config *config, size_t *ret_count)
 {
-	size_t count = config->keyword_count + config->pattern_count, n = 0;
+	size_t count = config->keyword_count + config->pattern_count + config->correction_count;
+	size_t n = 0;
 	struct classifier_rule *rules = must_zalloc((count + 1) * sizeof(*rules));
 
 	for (size_t i = 0; i < config->keyword_count; i++) {
@@ -140,6 +141,14 @@ static struct classifier_rule *rules_of(const struct child_config *config, size_
 		    .text = pattern->regex,
 		    .weight = pattern->weight,
 		    .is_pattern = true};
+	}
+	for (size_t i = 0; i < config->correction_count; i++) {
+		const struct child_correction *correction = &config->corrections[i];
+
+		rules[n++] = (struct classifier_rule){.database = correction->database,
+		    .route = rule_route(correction->route),
+		    .text = correction->text,
+		    .is_correction = true};
 	}
 	*ret_count = count;
 	return rules;

@@ -21,6 +21,7 @@ static const struct {
     {MESSAGE_ID_RESET_STATS, reset_stats_call},
     {MESSAGE_ID_RELOAD, reload_call},
     {MESSAGE_ID_STATUS, status_call},
+    {MESSAGE_ID_LEARN, learn_call},
 };
 
 enum { METHOD_COUNT = sizeof(methods) / sizeof(methods[0]) };
@@ -41,6 +42,7 @@ union any_params {
 	struct reset_stats_params reset_stats;
 	struct reload_params reload;
 	struct status_params status;
+	struct learn_params learn;
 };
 
 static int find_method(struct client *client, struct bytes method, struct error *error)

@@ -23,6 +23,7 @@ void methods_call(struct client *client, const struct rpc_message *message);
 
 /* Handlers: 0 where it was answered or pends, else the code of call->error, which is sent. */
 typedef int method_handler(struct call *call, const void *params);
-method_handler ask_call, sql_call, route_call, check_call, prompt_call, schema_call, stats_call, ping_call;
-method_handler flush_call, reset_stats_call, reload_call, status_call;
+method_handler ask_call, sql_call, route_call, check_call, prompt_call, schema_call, stats_call,
+    ping_call;
 method_handler cache_verify_call, cache_top_call;
+method_handler flush_call, reset_stats_call, reload_call, status_call, learn_call;

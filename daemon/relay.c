@@ -87,6 +87,31 @@ static int take_inspect_cache(
 	return 0;
 }
 
+/* The router has the new corrections when it reads the answer: the channel keeps the order. */
+static int take_learn_request(
+    struct supervisor *supervisor, struct child_record *child, struct rpc_message *message)
+{
+	CLEAN(buffer) struct buffer reply = BUFFER_INIT;
+	struct learn_request_result result;
+	struct learn_request_params params;
+	struct error error = ERROR_INIT;
+	struct bytes map;
+
+	if (rpc_params_map(message->params, &map, &error) != 0 ||
+	    message_unpack(&message_rows[MESSAGE_ID_LEARN_REQUEST], map, &params, &error) != 0)
+		return -EBADMSG;
+	if (corrections_learn(&supervisor->corrections, supervisor->config->state_dir,
+	        params.database, params.route, params.text, &error) == 0) {
+		wiring_send_config(supervisor, child);
+		result.corrections = (int64_t)supervisor->corrections.count;
+		message_pack_response(&reply, message->msgid, &learn_request_result_row, &result);
+	} else {
+		message_pack_error(&reply, true, message->msgid, &error);
+	}
+	channel_send(child->control, bytes_of_buffer(&reply));
+	return 0;
+}
+
 static int take_service_state(
     struct supervisor *supervisor, struct child_record *child, struct rpc_message *message)
 {
@@ -114,6 +139,7 @@ static const struct {
     {MESSAGE_ID_SNAPSHOT, RPC_NOTIFICATION, ROLE_WATCHER, take_snapshot},
     {MESSAGE_ID_INSPECT_CACHE, RPC_REQUEST, ROLE_ROUTER, take_inspect_cache},
     {MESSAGE_ID_RELOAD_REQUEST, RPC_REQUEST, ROLE_ROUTER, take_reload_request},
+    {MESSAGE_ID_LEARN_REQUEST, RPC_REQUEST, ROLE_ROUTER, take_learn_request},
     {MESSAGE_ID_SERVICE_STATE, RPC_NOTIFICATION, ROLE_ROUTER, take_service_state},
 };
 

@@ -36,6 +36,7 @@ struct request {
 
 	struct database *database; /* NULL: chat without any */
 	enum request_route fixed; /* what the client wants */
+	enum request_route keyed; /* the same, or what a correction says: in keys */
 	struct bytes asked; /* the text as it came; absent for sql */
 	struct bytes question; /* the same in its normal form */
 	struct bytes history; /* encoded, or absent */

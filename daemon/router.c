@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "common/log.h"
+#include "daemon/classify_check.h"
 #include "daemon/client.h"
 #include "daemon/control.h"
 #include "daemon/databases.h"
@@ -237,6 +238,16 @@ static void name_providers(struct router *router)
 		    provider->model_chat ? provider->model_chat : "",
 		    provider->model_hard ? provider->model_hard : "");
 	}
+	/* Nor may a route that other rules gave go on in the cache. */
+	for (size_t i = 0; i < config->keyword_count; i++)
+		buffer_printf(&all, "\nk\t%s\t%s\t%s",
+		    config->keywords[i].database ? config->keywords[i].database : "",
+		    config->keywords[i].route, config->keywords[i].word);
+	for (size_t i = 0; i < config->pattern_count; i++)
+		buffer_printf(&all, "\np\t%s\t%s\t%g\t%s",
+		    config->patterns[i].database ? config->patterns[i].database : "",
+		    config->patterns[i].route, config->patterns[i].weight,
+		    config->patterns[i].regex);
 	snprintf(router->providers_version, sizeof(router->providers_version), "%016llx",
 	    (unsigned long long)XXH3_64bits(all.data, all.size));
 }
@@ -390,5 +401,7 @@ int main(int argc, char **argv)
 	};
 	struct router router = {0};
 
+	if (argc == 2 && strcmp(argv[1], "--check-patterns") == 0)
+		return classify_check_patterns(CHILD_FD_CONTROL);
 	return child_main(ROLE_ROUTER, &ops, &router, argc, argv);
 }

@@ -84,6 +84,20 @@ static void pack_list(struct buffer *out, const struct config_list *list)
 	texts_pack(out, (const char *const *)list->items, list->count);
 }
 
+static void pack_corrections(const struct corrections *corrections, struct buffer *buffer)
+{
+	for (size_t i = 0; i < corrections->count; i++) {
+		const struct correction *correction = &corrections->items[i];
+		struct config_correction_params params;
+
+		message_init(&message_rows[MESSAGE_ID_CONFIG_CORRECTION], &params);
+		params.database = bytes_of_string(correction->database);
+		params.route = bytes_of_string(correction->route);
+		params.text = bytes_of_string(correction->text);
+		message_pack_notification(buffer, MESSAGE_ID_CONFIG_CORRECTION, &params);
+	}
+}
+
 static void pack_database(
     const struct config_database *database, bool with_dsn, struct buffer *buffer)
 {
@@ -211,6 +225,8 @@ void send_config_pack(
 	pack_begin(config, receiver, buffer);
 	if (receiver->role == ROLE_ROUTER)
 		pack_routing(config, buffer);
+	if (receiver->role == ROLE_ROUTER && receiver->corrections)
+		pack_corrections(receiver->corrections, buffer);
 	pack_databases(config, receiver, buffer);
 	if (receiver->role == ROLE_ROUTER || receiver->role == ROLE_INFERENCE)
 		pack_providers(config, receiver, buffer);

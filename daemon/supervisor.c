@@ -170,6 +170,7 @@ int supervisor_run(const char *config_file, struct config *config)
 	if (status == 0)
 		status = open_listeners(&supervisor);
 	if (status == 0) {
+		corrections_load(&supervisor.corrections, config->state_dir);
 		serve(&supervisor);
 		end_checker(&supervisor.checker);
 		inspections_end(&supervisor.inspections);
@@ -178,6 +179,7 @@ int supervisor_run(const char *config_file, struct config *config)
 	listeners_close(&supervisor.listeners);
 	if (supervisor.lock_fd >= 0)
 		instance_lock_release(supervisor.config->instance, supervisor.lock_fd);
+	corrections_deinit(&supervisor.corrections);
 	config_free(supervisor.config);
 	return status;
 }

@@ -30,6 +30,7 @@ void wiring_send_config(struct supervisor *supervisor, struct child_record *chil
 	    .database = child->database,
 	    .started_ms = supervisor->started_ms,
 	    .supervisor_pid = getpid(),
+	    .corrections = &supervisor->corrections,
 	};
 	CLEAN(buffer) struct buffer messages = BUFFER_INIT;
 

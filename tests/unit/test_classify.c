@@ -244,6 +244,63 @@ static void test_keywords_and_patterns(void **state)
 	classifier_free(NULL);
 }
 
+static const struct {
+	const char *text, *folded; /* NULL: nothing to learn */
+} folds[] = {
+    {"How many?", "how many"},
+    {"  How\t many ?! ", "how many"},
+    {"ＨＯＷ ｍａｎｙ", "how many"},
+    {"Straße", "strasse"},
+    {"so\u00adft", "soft"},
+    {"a\001b", "ab"},
+    {"?!", NULL},
+    {"", NULL},
+    {"\xff", NULL},
+};
+
+static void test_fold(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(folds) / sizeof(folds[0]); i++) {
+		CLEAN(buffer) struct buffer folded = BUFFER_INIT;
+		bool found = classify_fold(bytes_of_string(folds[i].text), &folded);
+
+		assert_int_equal(found, folds[i].folded != NULL);
+		if (found)
+			assert_string_equal(buffer_string(&folded), folds[i].folded);
+	}
+}
+
+static void test_corrections(void **state)
+{
+	static const struct classifier_rule learnt[] = {
+	    {.route = ROUTE_SQL, .text = "tell me a joke", .is_correction = true},
+	    {.route = ROUTE_CHAT, .text = "select 1", .is_correction = true},
+	    {.route = ROUTE_CHAT, .text = "how many customers are there", .is_correction = true},
+	    {.database = "shop",
+	        .route = ROUTE_SQL,
+	        .text = "how many customers are there",
+	        .is_correction = true},
+	    {.database = "other",
+	        .route = ROUTE_CHAT,
+	        .text = "list orders",
+	        .is_correction = true},
+	};
+	char error[128];
+	struct classifier *classifier = classifier_new(learnt, 5, "shop", error, sizeof(error));
+	struct classification found = ask(state, "Tell me a joke!", classifier);
+
+	assert_int_equal(found.route, ROUTE_SQL);
+	assert_true(found.confidence > 0.99 && found.reason_count == 1 && !found.is_sql_text);
+	assert_string_equal(found.reasons[0].signal, "correction");
+	assert_int_equal(ask(state, "Tell me a joke, please", classifier).route, ROUTE_CHAT);
+	found = ask(state, "SELECT 1", classifier);
+	assert_true(found.route == ROUTE_CHAT && !found.is_sql_text);
+	assert_int_equal(ask(state, "How many customers are there", classifier).route, ROUTE_SQL);
+	assert_int_equal(ask(state, "list orders", classifier).route, ROUTE_SQL);
+	classifier_free(classifier);
+}
+
 static void test_bad_pattern_is_named(void **state)
 {
 	static const struct classifier_rule bad = {
@@ -314,6 +371,8 @@ int main(void)
 	    cmocka_unit_test(test_history_leans_to_sql),
 	    cmocka_unit_test(test_without_schema),
 	    cmocka_unit_test(test_keywords_and_patterns),
+	    cmocka_unit_test(test_fold),
+	    cmocka_unit_test(test_corrections),
 	    cmocka_unit_test(test_bad_pattern_is_named),
 	    cmocka_unit_test(test_catastrophic_pattern_is_bounded),
 	    cmocka_unit_test(test_hostile_texts_are_linear),
