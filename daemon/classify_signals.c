@@ -118,9 +118,10 @@ void signals_add(struct signals *signals, enum signal signal, double amount, str
 	text[used + seen.size] = '\0';
 }
 
-/* How much a word of the schema explains at least, and one of the same sense at most. */
+/* How much a word of the schema explains at least; one of the same sense, and a value, at most. */
 #define SHARE_LEAST 0.3
 #define SHARE_KIN   0.5
+#define SHARE_VALUE 0.4
 /* Where all that is explained is less than one word of the schema's own. */
 #define SHARE_ENOUGH 1.0
 
@@ -133,6 +134,7 @@ struct reading {
 	size_t seen_count;
 	bool is_small; /* no capital letter in it: names look like other words */
 	unsigned content;
+	unsigned values; /* words of labels and values: the world has those names too */
 	double strangers;
 	double explained; /* of the content words; one that is common elsewhere counts for less */
 };
@@ -212,6 +214,8 @@ static bool match_stem(struct reading *reading, const char *stem, struct bytes r
 		reading->seen[reading->seen_count++] = entries;
 	signals_add(
 	    reading->signals, signal_of_kind[entries->kind], topic_weight(entries) * share, raw);
+	if (entries->kind == VOCABULARY_LABEL || entries->kind == VOCABULARY_VALUE)
+		reading->values++;
 	return entries->kind != VOCABULARY_COMMENT;
 }
 
@@ -320,6 +324,7 @@ static void read_word(struct reading *reading, size_t index)
 	double possessed = possessed_share(token, index);
 	double share = common_share(token->stem, slot);
 	bool has_content = stop_word_find(token->folded) == STOP_WORD_NONE;
+	unsigned values = reading->values;
 	bool matched = has_content && match_word(reading, index, share * possessed);
 	bool known = read_general(reading, token, slot, matched);
 	bool is_kin = has_content && !matched && match_kin(reading, token, share * possessed);
@@ -331,6 +336,8 @@ static void read_word(struct reading *reading, size_t index)
 		signals_add(reading->signals, SIGNAL_NAME, 1, token->raw);
 	reading->content += matched || is_kin || !known;
 	share = matched ? SHARE_LEAST + (1 - SHARE_LEAST) * share : is_kin ? SHARE_KIN * share : 0;
+	if (reading->values > values)
+		share *= SHARE_VALUE;
 	reading->explained += share * possessed;
 	if (!matched && !is_kin && !known && !is_name)
 		reading->strangers += stranger_amount(reading, index);
