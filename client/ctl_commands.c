@@ -242,7 +242,7 @@ const struct ctl_command ctl_commands[] = {
         "Run one SELECT statement; - reads standard input",
         "optimaxctl sql 'SELECT * FROM orders' --limit 10 --csv"},
     {"route", "TEXT", 1, SIZE_MAX, true, CTL_BATCH | CTL_LEARN, run_route,
-        "Say whether a text asks for data, and why (--learn, --forget)",
+        "Say whether a text asks for data (--learn, --forget)",
         "optimaxctl route 'how many orders are open?'"},
     {"check", "STATEMENT", 1, SIZE_MAX, true, CTL_BATCH, run_check,
         "Say whether a statement would be allowed",

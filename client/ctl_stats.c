@@ -87,7 +87,12 @@ static void stats_figures(const msgpack_object *map)
 	printf("\n");
 	printf("routed          %s by heuristics (%.1f %%), ",
 	    ctl_count(a, ctl_map_integer(rules, "hits")), ctl_map_number(rules, "percentage"));
-	printf("%s by a model\n", ctl_count(a, ctl_map_integer(model, "hits")));
+	printf("%s by a model", ctl_count(a, ctl_map_integer(model, "hits")));
+	if (ctl_map_integer(model, "asked") > 0)
+		printf(", which agreed with the heuristics' lean %s of %s times",
+		    ctl_count(a, ctl_map_integer(model, "agreed")),
+		    ctl_count(b, ctl_map_integer(model, "asked")));
+	printf("\n");
 	printf("cache           %.1f %% hits", 100 * ctl_map_number(cache, "hit_rate"));
 	if (optimax_get(cache, "bytes"))
 		printf(", %s entries, %s", ctl_count(a, ctl_map_integer(cache, "total_entries")),

@@ -391,6 +391,8 @@ static void route_generated(struct request *request, const struct job_outcome *o
 		return;
 	}
 	request->time_us[TIME_ROUTE] += result.generate_us;
+	router_count_model(request->router, request->classification.confidence,
+	    route_from_name(result.route) == request->classification.lean);
 	request->confidence = 1.0;
 	record.route = result.route;
 	store(request, CACHE_ROUTE, request->router->config->ttl_route_ms,
@@ -415,6 +417,7 @@ static void refuse_unsure(struct request *request)
 {
 	struct error error;
 
+	metrics_add(request->router->metrics, METRIC_ROUTED_REFUSED, 1);
 	error_set(&error, ERROR_UNANSWERABLE,
 	    "it is not clear whether this asks for data; say so with route: sql or chat, or word "
 	    "it with the names of tables and columns");
@@ -429,9 +432,11 @@ static void route_unsure(struct request *request)
 		ask_model_for_route(request);
 	else if (strcmp(when_unsure, "refuse") == 0)
 		refuse_unsure(request);
-	else
+	else {
+		metrics_add(request->router->metrics, METRIC_ROUTED_UNSURE, 1);
 		route_decided(
 		    request, "heuristic", strcmp(when_unsure, "sql") == 0 ? ROUTE_SQL : ROUTE_CHAT);
+	}
 }
 
 static const struct classifier *classifier_of(const struct request *request)
@@ -440,18 +445,32 @@ static const struct classifier *classifier_of(const struct request *request)
 	                         : request->router->databases->classifier;
 }
 
+/* What was learnt, and SQL, say nothing of how sure words can be. */
+static void count_judged(struct request *request)
+{
+	struct router *router = request->router;
+
+	if (request->classification.is_sql_text)
+		metrics_add(router->metrics, METRIC_ROUTED_SQL_TEXT, 1);
+	else if (request->keyed != request->fixed)
+		metrics_add(router->metrics, METRIC_ROUTED_CORRECTION, 1);
+	else
+		router_count_judged(router, request->classification.confidence);
+}
+
 static void classify_question(struct request *request)
 {
 	struct router *router = request->router;
 	struct database *database = request->database;
 	struct classify_options options = {
-	    .min_confidence = router->config->min_confidence,
+	    .min_confidence = router_min_confidence(router),
 	    .has_history = request->history.data != NULL,
 	};
 
 	classify(request->asked, database ? database->vocabulary : NULL, classifier_of(request),
 	    &options, &request->classification);
 	request->classified = true;
+	count_judged(request);
 	request->confidence = request->classification.confidence;
 }
 
@@ -482,6 +501,7 @@ static void route(struct request *request)
 
 	if (request->fixed != REQUEST_AUTO) {
 		request->via = "client";
+		metrics_add(request->router->metrics, METRIC_ROUTED_CLIENT, 1);
 		take_route(request, request->fixed == REQUEST_SQL ? ROUTE_SQL : ROUTE_CHAT);
 		return;
 	}

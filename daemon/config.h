@@ -43,18 +43,20 @@ enum config_type {
 /* How a type is held in memory. */
 enum config_storage { CONFIG_STRING, CONFIG_INTEGER, CONFIG_NUMBER, CONFIG_FLAG, CONFIG_LIST };
 
-#define CONFIG_C_NAME      char *
-#define CONFIG_C_INSTANCE  char *
-#define CONFIG_C_TEXT      char *
-#define CONFIG_C_DSN       char *
-#define CONFIG_C_PATH      char *
-#define CONFIG_C_SOCKET    char *
-#define CONFIG_C_URL       char *
-#define CONFIG_C_MODE      int64_t
-#define CONFIG_C_COUNT     int64_t
-#define CONFIG_C_SIZE      int64_t
-#define CONFIG_C_DURATION  int64_t
-#define CONFIG_C_RATIO     double
+#define CONFIG_C_NAME     char *
+#define CONFIG_C_INSTANCE char *
+#define CONFIG_C_TEXT     char *
+#define CONFIG_C_DSN      char *
+#define CONFIG_C_PATH     char *
+#define CONFIG_C_SOCKET   char *
+#define CONFIG_C_URL      char *
+#define CONFIG_C_MODE     int64_t
+#define CONFIG_C_COUNT    int64_t
+#define CONFIG_C_SIZE     int64_t
+#define CONFIG_C_DURATION int64_t
+#define CONFIG_C_RATIO    double
+/* A ratio that was written as auto, where the key allows that. */
+#define CONFIG_RATIO_AUTO  (-1.0)
 #define CONFIG_C_BOOL      bool
 #define CONFIG_C_CHOICE    char *
 #define CONFIG_C_WORDS     struct config_list

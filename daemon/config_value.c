@@ -107,8 +107,10 @@ static int parse_ratio(
 	double value;
 	char *end;
 
-	if (key->max == 1 && strcmp(text, "auto") == 0)
-		return FAULT("auto is not there yet; write %s", key->help);
+	if (key->choices && strcmp(text, key->choices) == 0) {
+		*field = CONFIG_RATIO_AUTO;
+		return 0;
+	}
 	errno = 0;
 	value = strtod(text, &end);
 	/* strtod also reads hex, inf and nan. */

@@ -128,6 +128,7 @@ int reset_stats_call(struct call *call, const void *params)
 
 	(void)params;
 	metrics_reset(client_router(call->client)->metrics);
+	client_router(call->client)->evidence = (struct threshold_evidence){0};
 	message_pack_response_head(&message, call->msgid);
 	pack_map(&message, 0);
 	client_answer(call->client, &message);

@@ -18,6 +18,8 @@ optimax_router_SOURCES = \
 	daemon/schema_reply.c daemon/schema_reply.h \
 	daemon/figures.c daemon/figures.h \
 	daemon/stats_reply.c
+	daemon/stats_reply.c \
+	daemon/threshold.c daemon/threshold.h
 optimax_router_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 optimax_router_LDADD = $(CLASSIFY_LIBS) $(TEXT_LIBS) $(SNAPSHOT_LIBS) $(SHM_LIBS) $(COMMON_LIBS)
 # optimax-check: prepares the segments at start, verifies and repairs them later.

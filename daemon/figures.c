@@ -1,6 +1,7 @@
 #include "daemon/figures.h"
 
 #include "common/pack.h"
+#include "daemon/threshold.h"
 
 static const char *const group_names[CACHE_GROUP_COUNT] = {
     [CACHE_GROUP_ROUTE] = "route",
@@ -90,20 +91,50 @@ static void pack_response_times(
 	pack_pair_float(message, "p999_ms", (double)response->p999 / 1000.0);
 }
 
-void figures_pack(
-    const struct metrics_sum *sum, const struct cache_usage *usage, struct buffer *message)
+static uint64_t sum_bins(const struct metrics_sum *sum, enum metric_counter first)
 {
+	uint64_t all = 0;
+
+	for (unsigned i = 0; i < THRESHOLD_BINS; i++)
+		all += sum->counters[first + i];
+	return all;
+}
+
+/* Who decided, and how often a model said what the heuristic leaned to. */
+static void pack_routing(const struct metrics_sum *sum, struct buffer *message)
+{
+	static const struct {
+		const char *key;
+		enum metric_counter counter;
+	} ways[] = {
+	    {"sql_text", METRIC_ROUTED_SQL_TEXT},
+	    {"corrections", METRIC_ROUTED_CORRECTION},
+	    {"when_unsure", METRIC_ROUTED_UNSURE},
+	    {"refused", METRIC_ROUTED_REFUSED},
+	    {"client", METRIC_ROUTED_CLIENT},
+	};
+	const size_t count = sizeof(ways) / sizeof(ways[0]);
 	uint64_t heuristic = sum->counters[METRIC_ROUTED_HEURISTIC];
 	uint64_t model = sum->counters[METRIC_ROUTED_MODEL];
 
-	pack_pair_int(message, "total_requests", (int64_t)sum->counters[METRIC_REQUESTS]);
 	pack_string(message, "heuristic_routing");
-	pack_map(message, 2);
+	pack_map(message, 2 + count);
 	pack_pair_int(message, "hits", (int64_t)heuristic);
 	pack_pair_float(message, "percentage", 100.0 * share(heuristic, model));
+	for (size_t i = 0; i < count; i++)
+		pack_pair_int(message, ways[i].key, (int64_t)sum->counters[ways[i].counter]);
 	pack_string(message, "model_routing");
-	pack_map(message, 1);
+	pack_map(message, 3);
 	pack_pair_int(message, "hits", (int64_t)model);
+	pack_pair_int(message, "asked", (int64_t)sum_bins(sum, METRIC_ROUTE_ASKED_50));
+	pack_pair_int(message, "agreed", (int64_t)sum_bins(sum, METRIC_ROUTE_AGREED_50));
+}
+
+void figures_pack(
+    const struct metrics_sum *sum, const struct cache_usage *usage, struct buffer *message)
+{
+	pack_pair_int(message, "total_requests", (int64_t)sum->counters[METRIC_REQUESTS]);
+	pack_routing(sum, message);
 	pack_string(message, "cache_stats");
 	pack_cache(sum, usage, message);
 	pack_string(message, "response_times");

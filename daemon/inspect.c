@@ -31,7 +31,7 @@ int route_call(struct call *call, const void *params)
 	struct router *router = client_router(call->client);
 	struct database *database =
 	    databases_find(router->databases, asked->database, &call->error);
-	struct classify_options options = {.min_confidence = router->config->min_confidence};
+	struct classify_options options = {.min_confidence = router_min_confidence(router)};
 	struct classification result;
 	struct buffer message = BUFFER_INIT;
 

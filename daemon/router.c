@@ -303,6 +303,51 @@ static void attach_segments(struct router *router)
 	cache_count_in(router->cache, router->metrics);
 }
 
+/* ---- how sure the heuristic must be ---- */
+
+/* A new router goes on with what the one before it had counted. */
+static void read_evidence(struct router *router)
+{
+	struct threshold_evidence *evidence = &router->evidence;
+	struct metrics_sum sum;
+
+	metrics_read(router->metrics, &sum);
+	for (int i = 0; i < THRESHOLD_BINS; i++) {
+		evidence->seen[i] = sum.counters[METRIC_ROUTE_SEEN_50 + i];
+		evidence->asked[i] = sum.counters[METRIC_ROUTE_ASKED_50 + i];
+		evidence->agreed[i] = sum.counters[METRIC_ROUTE_AGREED_50 + i];
+		if (evidence->agreed[i] > evidence->asked[i])
+			evidence->agreed[i] = evidence->asked[i];
+	}
+	router->auto_confidence = threshold_choose(evidence);
+}
+
+double router_min_confidence(const struct router *router)
+{
+	double configured = router->config->min_confidence;
+
+	return configured < 0 ? router->auto_confidence : configured;
+}
+
+void router_count_judged(struct router *router, double confidence)
+{
+	unsigned bin = threshold_bin(confidence);
+
+	router->evidence.seen[bin]++;
+	metrics_add(router->metrics, METRIC_ROUTE_SEEN_50 + bin, 1);
+}
+
+void router_count_model(struct router *router, double confidence, bool agreed)
+{
+	unsigned bin = threshold_bin(confidence);
+
+	router->evidence.asked[bin]++;
+	metrics_add(router->metrics, METRIC_ROUTE_ASKED_50 + bin, 1);
+	router->evidence.agreed[bin] += agreed;
+	metrics_add(router->metrics, METRIC_ROUTE_AGREED_50 + bin, agreed);
+	router->auto_confidence = threshold_choose(&router->evidence);
+}
+
 static void start(struct router *router)
 {
 	struct pool_options options = {
@@ -314,6 +359,7 @@ static void start(struct router *router)
 	};
 
 	attach_segments(router);
+	read_evidence(router);
 	options.metrics = router->metrics;
 	router->inference = pool_new(&options);
 	router->databases = databases_new(router);

@@ -16,6 +16,7 @@
 #include "common/bytes.h"
 #include "common/child.h"
 #include "common/role.h"
+#include "daemon/threshold.h"
 
 struct cache;
 struct metrics;
@@ -55,6 +56,8 @@ struct router {
 	size_t child_count;
 	struct provider_mirror *providers;
 	size_t provider_count;
+	struct threshold_evidence evidence; /* as the counters have it */
+	double auto_confidence; /* routing.min_confidence: auto */
 	char last_state[256]; /* as the supervisor knows it */
 
 	/* Scratch of the request being looked up; valid until the next one. */
@@ -63,6 +66,12 @@ struct router {
 
 /* A worker's notification (database_state, provider_state); `owner` is the router. */
 void router_notified(void *owner, struct rpc_message *message);
+
+/* routing.min_confidence, or what evidence says. */
+double router_min_confidence(const struct router *router);
+/* Counts what the heuristic said of a text; and later whether a model agreed. */
+void router_count_judged(struct router *router, double confidence);
+void router_count_model(struct router *router, double confidence, bool agreed);
 
 /* "ready", "degraded" or "stopping"; degraded: something configured does not serve. */
 const char *router_state(const struct router *router);

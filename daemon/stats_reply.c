@@ -48,8 +48,9 @@ static void pack_stats(struct router *router, struct buffer *message)
 
 	metrics_read(router->metrics, &sum);
 	cache_usage(router->cache, &usage);
-	pack_map(message, FIGURES_PAIRS + 2);
+	pack_map(message, FIGURES_PAIRS + 3);
 	figures_pack(&sum, &usage, message);
+	pack_pair_float(message, "min_confidence", router_min_confidence(router));
 	pack_string(message, "workers");
 	pack_array(message, router->child_count);
 	for (size_t i = 0; i < router->child_count; i++)

@@ -87,3 +87,21 @@ def test_a_pattern_that_does_not_compile_fails_the_reload(daemon):
     error = daemon.error("reload", control=True)
     assert error.code == "bad_request" and "routing.patterns[0].regex" in error.message
     assert route(daemon, "our kpi please")["route"] == "sql"
+
+
+def test_decisions_are_counted_by_way(daemon):
+    daemon.configure({"routing": {"min_confidence": "auto", "when_unsure": "refuse"}})
+    assert daemon.call("reload", control=True)["changed"]
+    learn(daemon, "list the orders, will you", "sql")
+    before = daemon.stats()["heuristic_routing"]
+    assert daemon.stats()["min_confidence"] == 0.75, "no model was asked yet"
+    daemon.ask("SELECT count(*) FROM orders")
+    daemon.ask("How many orders are there?")
+    daemon.ask("How many customers are there?", route="sql")
+    daemon.error("ask", {"question": "list the orders, will you"})
+    daemon.error("ask", {"question": "the price of gold"})
+    after = daemon.stats()["heuristic_routing"]
+    grown = {way: after[way] - before[way] for way in after if after[way] != before[way]}
+    grown.pop("percentage", None)
+    assert grown == {"hits": 3, "sql_text": 1, "corrections": 1, "client": 1, "refused": 1}
+    assert daemon.stats()["model_routing"] == {"hits": 0, "asked": 0, "agreed": 0}

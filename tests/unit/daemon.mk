@@ -4,6 +4,11 @@
 check_PROGRAMS += tests/unit/test_classify
 tests_unit_test_classify_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_classify_LDADD = $(CLASSIFY_LIBS) libcommon.a $(CMOCKA_LIBS)
+# the threshold from evidence
+check_PROGRAMS += tests/unit/test_threshold
+tests_unit_test_threshold_SOURCES = tests/unit/test_threshold.c daemon/threshold.c
+tests_unit_test_threshold_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_threshold_LDADD = $(CMOCKA_LIBS)
 # configuration and supervisor
 check_PROGRAMS += tests/unit/test_config tests/unit/test_config_compare \
 	tests/unit/test_child_life tests/unit/test_children tests/unit/test_listen tests/unit/test_send_config
