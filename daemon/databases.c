@@ -1,5 +1,6 @@
 #include "daemon/databases.h"
 
+#include <event2/event.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,9 @@
 /* Log-odds: enough to turn an ordinary text. */
 #define KEYWORD_WEIGHT 3.0
 
+/* A step is some tenths of a millisecond, and what is readable comes between two. */
+enum { STEP_WORDS = 500, FIRST_STEPS = 8 };
+
 struct database_set *databases_new(struct router *router)
 {
 	struct database_set *set = must_zalloc(sizeof(*set));
@@ -33,8 +37,12 @@ static void database_free(struct database *database)
 	pool_free(database->pool);
 	pool_free(database->watcher);
 	classifier_free(database->classifier);
+	vocabulary_build_free(database->build);
 	vocabulary_free(database->vocabulary);
+	if (database->vocabulary_snapshot != database->snapshot)
+		snapshot_free(database->vocabulary_snapshot);
 	snapshot_free(database->snapshot);
+	event_free(database->build_event);
 	free(database->name);
 	free(database);
 }
@@ -89,6 +97,41 @@ struct database *databases_find(
 	return NULL;
 }
 
+/* ---- the vocabulary: built between requests, and swapped in whole ---- */
+
+static void swap_vocabulary(struct database *database, struct vocabulary *vocabulary)
+{
+	vocabulary_free(database->vocabulary);
+	if (database->vocabulary_snapshot != database->snapshot)
+		snapshot_free(database->vocabulary_snapshot);
+	database->vocabulary = vocabulary;
+	database->vocabulary_snapshot = database->snapshot;
+	database->build = NULL;
+}
+
+/* True where it is done. */
+static bool build_some(struct database *database, size_t words)
+{
+	static const struct timeval at_once = {0};
+	struct vocabulary *vocabulary = vocabulary_build_step(database->build, words);
+
+	if (vocabulary)
+		swap_vocabulary(database, vocabulary);
+	else
+		event_add(database->build_event, &at_once);
+	return vocabulary != NULL;
+}
+
+static void on_build(evutil_socket_t fd, short what, void *argument)
+{
+	struct database *database = argument;
+
+	(void)fd;
+	(void)what;
+	if (database->build && build_some(database, STEP_WORDS))
+		router_state_changed(database->router);
+}
+
 static struct database *database_add(struct database_set *set, const char *name)
 {
 	struct database *database = must_zalloc(sizeof(*database));
@@ -102,6 +145,10 @@ static struct database *database_add(struct database_set *set, const char *name)
 	};
 
 	database->name = must_strdup(name);
+	database->router = router;
+	database->build_event = event_new(router->child->base, -1, 0, on_build, database);
+	if (!database->build_event)
+		abort();
 	database->cache_index = cache_database(router->cache, bytes_of_string(name));
 	options.name = database->name;
 	database->pool = pool_new(&options);
@@ -242,11 +289,15 @@ void database_take_snapshot(struct database *database, int fd)
 		    database->name);
 		return;
 	}
-	vocabulary_free(database->vocabulary);
-	snapshot_free(database->snapshot);
+	vocabulary_build_free(database->build);
+	if (database->snapshot != database->vocabulary_snapshot)
+		snapshot_free(database->snapshot);
 	database->snapshot = snapshot;
-	database->vocabulary = vocabulary_new(snapshot);
 	examples_schema_changed(database->examples);
+	database->build = vocabulary_build_new(snapshot);
+	/* A small schema is there at once. */
+	for (int i = 0; i < FIRST_STEPS && database->build; i++)
+		build_some(database, STEP_WORDS);
 }
 
 static void copy(char *target, size_t size, struct bytes text)
@@ -262,7 +313,7 @@ void database_set_state(struct database *database, struct bytes state, struct by
 
 const char *database_state(const struct database *database)
 {
-	bool waits = strcmp(database->state, "ready") == 0 && !database->snapshot;
+	bool waits = strcmp(database->state, "ready") == 0 && !database->vocabulary;
 
 	return waits ? "connecting" : database->state;
 }

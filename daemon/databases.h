@@ -17,8 +17,10 @@ struct classifier;
 struct examples;
 struct pool;
 struct router;
+struct event;
 struct snapshot;
 struct vocabulary;
+struct vocabulary_build;
 
 struct database {
 	TAILQ_ENTRY(database) link;
@@ -30,7 +32,11 @@ struct database {
 	char state[16]; /* ready, connecting, down or refused */
 	char reason[512]; /* why not ready; empty where it is */
 	struct snapshot *snapshot; /* NULL: no schema has come yet */
-	struct vocabulary *vocabulary; /* of the snapshot */
+	struct vocabulary *vocabulary; /* of the snapshot, or of the one before while it is built */
+	struct snapshot *vocabulary_snapshot; /* what the vocabulary was built from */
+	struct vocabulary_build *build; /* NULL: the vocabulary is that of the snapshot */
+	struct event *build_event;
+	struct router *router;
 	struct classifier *classifier;
 	struct pool *pool;
 	struct examples *examples;

@@ -49,12 +49,24 @@ struct vocabulary {
 	uint32_t entry_count;
 };
 
+enum phase {
+	PHASE_READ, /* `kind`, from the table `at` on */
+	PHASE_GROUP, /* entries from `at` on */
+	PHASE_WEIGH, /* stems from `at` on */
+	PHASE_DONE,
+};
+
 /* What is there only while a vocabulary is built. */
-struct building {
+struct vocabulary_build {
 	struct vocabulary *vocabulary;
 	uint32_t *stem_of_entry;
 	uint32_t capacity;
 	struct buffer stem;
+	enum phase phase;
+	enum vocabulary_kind kind;
+	uint32_t at;
+	struct vocabulary_entry *grouped, *sorted; /* sorted: room for the stem with most */
+	uint32_t *seen_in; /* by table: 1 + the last stem that was counted there */
 };
 
 static const char *stem_text(const struct vocabulary *vocabulary, uint32_t index)
@@ -109,7 +121,8 @@ static uint32_t intern(struct vocabulary *vocabulary, const char *stem, size_t s
 	return vocabulary->stem_count - 1;
 }
 
-static void add_entry(struct building *building, struct bytes word, struct vocabulary_entry entry)
+static void add_entry(
+    struct vocabulary_build *building, struct bytes word, struct vocabulary_entry entry)
 {
 	struct vocabulary *vocabulary = building->vocabulary;
 	uint32_t stem;
@@ -142,7 +155,7 @@ static bool has_letter(struct bytes word)
 
 /* "first name" counts for fname with both of its words. */
 static void add_expanded(
-    struct building *building, const char *expanded, struct vocabulary_entry entry)
+    struct vocabulary_build *building, const char *expanded, struct vocabulary_entry entry)
 {
 	while (*expanded) {
 		size_t size = strcspn(expanded, " ");
@@ -153,8 +166,8 @@ static void add_expanded(
 }
 
 /* Who writes body_builder may be asked for bodybuilders. */
-static void add_joined(
-    struct building *building, struct bytes left, struct bytes right, struct vocabulary_entry entry)
+static void add_joined(struct vocabulary_build *building, struct bytes left, struct bytes right,
+    struct vocabulary_entry entry)
 {
 	char joined[WORD_BYTES_MAX];
 
@@ -166,7 +179,8 @@ static void add_joined(
 	add_entry(building, bytes_of(joined, left.size + right.size), entry);
 }
 
-static void add_name(struct building *building, const char *name, struct vocabulary_entry entry)
+static void add_name(
+    struct vocabulary_build *building, const char *name, struct vocabulary_entry entry)
 {
 	struct bytes words[IDENTIFIER_WORDS_MAX];
 	size_t count = identifier_split(bytes_of_string(name), words);
@@ -192,8 +206,8 @@ static bool has_content(const struct token *token)
 }
 
 /* The words of a comment, a label or a value: whole tokens, and the parts of joined ones. */
-static void add_text(
-    struct building *building, const char *text, size_t max_words, struct vocabulary_entry entry)
+static void add_text(struct vocabulary_build *building, const char *text, size_t max_words,
+    struct vocabulary_entry entry)
 {
 	struct tokens tokens;
 
@@ -215,8 +229,8 @@ static void add_text(
 	tokens_free(&tokens);
 }
 
-static void add_column(
-    struct building *building, const struct snapshot_column *column, struct vocabulary_entry entry)
+static void add_column(struct vocabulary_build *building, const struct snapshot_column *column,
+    struct vocabulary_entry entry)
 {
 	const char *const *texts =
 	    entry.kind == VOCABULARY_LABEL ? column->labels : column->samples;
@@ -234,100 +248,203 @@ static void add_column(
 	}
 }
 
-static void add_kind(struct building *building, enum vocabulary_kind kind)
+static void add_table(struct vocabulary_build *building, uint32_t index)
 {
-	const struct snapshot *snapshot = building->vocabulary->snapshot;
+	const struct snapshot_table *table = &building->vocabulary->snapshot->tables[index];
+	struct vocabulary_entry entry = {.kind = building->kind, .table = index, .column = -1};
 
-	for (size_t t = 0; t < snapshot->table_count; t++) {
-		const struct snapshot_table *table = &snapshot->tables[t];
-		struct vocabulary_entry entry = {.kind = kind, .table = (uint32_t)t, .column = -1};
+	if (entry.kind == VOCABULARY_TABLE)
+		add_name(building, table->name, entry);
+	if (entry.kind == VOCABULARY_COMMENT && table->comment)
+		add_text(building, table->comment, COMMENT_WORDS_MAX, entry);
+	for (size_t c = 0; entry.kind != VOCABULARY_TABLE && c < table->column_count; c++) {
+		entry.column = (int32_t)c;
+		add_column(building, &table->columns[c], entry);
+	}
+}
 
-		if (kind == VOCABULARY_TABLE)
-			add_name(building, table->name, entry);
-		if (kind == VOCABULARY_COMMENT && table->comment)
-			add_text(building, table->comment, COMMENT_WORDS_MAX, entry);
-		for (size_t c = 0; kind != VOCABULARY_TABLE && c < table->column_count; c++) {
-			entry.column = (int32_t)c;
-			add_column(building, &table->columns[c], entry);
+/* ---- the steps ---- */
+
+static void enter(struct vocabulary_build *building, enum phase phase)
+{
+	building->phase = phase;
+	building->at = 0;
+}
+
+static void begin_grouping(struct vocabulary_build *building)
+{
+	struct vocabulary *vocabulary = building->vocabulary;
+	uint32_t first = 0, most = 0;
+
+	for (uint32_t i = 0; i < vocabulary->stem_count; i++) {
+		struct stem *stem = &vocabulary->stems[i];
+
+		most = stem->count > most ? stem->count : most;
+		stem->first = first;
+		first += stem->count;
+		stem->count = 0;
+	}
+	building->grouped = must_alloc(vocabulary->entry_count * sizeof(*building->grouped));
+	building->sorted = must_alloc(most * sizeof(*building->sorted));
+	building->seen_in =
+	    must_zalloc((vocabulary->snapshot->table_count + 1) * sizeof(*building->seen_in));
+	enter(building, PHASE_GROUP);
+}
+
+/* All tables of one kind, then of the next. */
+static void step_reading(struct vocabulary_build *building, size_t work)
+{
+	struct vocabulary *vocabulary = building->vocabulary;
+	uint32_t before = vocabulary->entry_count, tables = 0;
+
+	/* A table without comments or labels is work too. */
+	while (vocabulary->entry_count - before + tables++ < work) {
+		if (building->at < vocabulary->snapshot->table_count) {
+			add_table(building, building->at++);
+		} else if (building->kind < VOCABULARY_COMMENT) {
+			building->kind++;
+			building->at = 0;
+		} else {
+			begin_grouping(building);
+			return;
 		}
 	}
 }
 
 /* Puts the entries of each stem together, in the order in which they came. */
-static void group_by_stem(struct building *building)
+static void step_grouping(struct vocabulary_build *building, size_t work)
 {
 	struct vocabulary *vocabulary = building->vocabulary;
-	struct vocabulary_entry *grouped = must_alloc(vocabulary->entry_count * sizeof(*grouped));
-	uint32_t first = 0;
 
-	for (uint32_t i = 0; i < vocabulary->stem_count; i++) {
-		vocabulary->stems[i].first = first;
-		first += vocabulary->stems[i].count;
-		vocabulary->stems[i].count = 0;
-	}
-	for (uint32_t i = 0; i < vocabulary->entry_count; i++) {
-		struct stem *stem = &vocabulary->stems[building->stem_of_entry[i]];
+	for (; work > 0 && building->at < vocabulary->entry_count; work--, building->at++) {
+		struct stem *stem = &vocabulary->stems[building->stem_of_entry[building->at]];
 
-		grouped[stem->first + stem->count++] = vocabulary->entries[i];
+		building->grouped[stem->first + stem->count++] = vocabulary->entries[building->at];
 	}
+	if (building->at < vocabulary->entry_count)
+		return;
 	free(vocabulary->entries);
-	vocabulary->entries = grouped;
+	vocabulary->entries = building->grouped;
+	building->grouped = NULL;
+	enter(building, PHASE_WEIGH);
 }
 
-static int compare_tables(const void *a, const void *b)
+/* One word of several names a part of the thing only. */
+static bool is_part(const struct vocabulary_entry *entry)
 {
-	const struct vocabulary_entry *left = a, *right = b;
-
-	return (left->table > right->table) - (left->table < right->table);
+	return entry->words > 1;
 }
 
-/* Strongest first; what follows makes the order the same everywhere. */
-static int compare_weights(const void *a, const void *b)
+static float weight_of(const struct vocabulary_entry *entry)
 {
-	const struct vocabulary_entry *left = a, *right = b;
-
-	if (left->weight != right->weight)
-		return left->weight < right->weight ? 1 : -1;
-	if (left->table != right->table)
-		return left->table < right->table ? -1 : 1;
-	if (left->column != right->column)
-		return left->column < right->column ? -1 : 1;
-	return (left->label > right->label) - (left->label < right->label);
+	return kind_weights[entry->kind] * (is_part(entry) ? 0.85f : 1.0f);
 }
 
-static void weigh(struct vocabulary_entry *entries, uint32_t count)
+/* Strongest first. Entries came by kind, table, column and label, and stay in that order where
+ * they weigh the same: so one pass for each weight that there is will do. */
+static void sort_by_weight(
+    struct vocabulary_build *building, struct vocabulary_entry *entries, uint32_t count)
 {
-	uint32_t tables = 1;
+	uint32_t done = 0;
+
+	for (float below = 2; done < count;) {
+		float next = -1;
+
+		for (uint32_t i = 0; i < count; i++) {
+			float weight = weight_of(&entries[i]);
+
+			if (weight < below && weight > next)
+				next = weight;
+		}
+		for (uint32_t i = 0; i < count; i++)
+			if (weight_of(&entries[i]) == next)
+				building->sorted[done++] = entries[i];
+		below = next;
+	}
+	memcpy(entries, building->sorted, count * sizeof(*entries));
+}
+
+static void weigh(struct vocabulary_build *building, uint32_t index)
+{
+	const struct stem *stem = &building->vocabulary->stems[index];
+	struct vocabulary_entry *entries = building->vocabulary->entries + stem->first;
+	uint32_t tables = 0;
 	float rarity;
 
-	qsort(entries, count, sizeof(*entries), compare_tables);
-	for (uint32_t i = 1; i < count; i++)
-		tables += entries[i].table != entries[i - 1].table;
-	rarity = 1.0f / (1.0f + 0.5f * logf((float)tables));
-	for (uint32_t i = 0; i < count; i++) {
-		/* One word of several names a part of the thing only. */
-		float whole = entries[i].words > 1 ? 0.85f : 1.0f;
-
-		entries[i].weight = kind_weights[entries[i].kind] * whole * rarity;
+	for (uint32_t i = 0; i < stem->count; i++) {
+		tables += building->seen_in[entries[i].table] != index + 1;
+		building->seen_in[entries[i].table] = index + 1;
 	}
-	qsort(entries, count, sizeof(*entries), compare_weights);
+	if (stem->count > 1)
+		sort_by_weight(building, entries, stem->count);
+	rarity = 1.0f / (1.0f + 0.5f * logf((float)tables));
+	for (uint32_t i = 0; i < stem->count; i++)
+		entries[i].weight = weight_of(&entries[i]) * rarity;
+}
+
+static void step_weighing(struct vocabulary_build *building, size_t work)
+{
+	const struct vocabulary *vocabulary = building->vocabulary;
+
+	for (size_t done = 0; done < work && building->at < vocabulary->stem_count;
+	     building->at++) {
+		weigh(building, building->at);
+		done += vocabulary->stems[building->at].count;
+	}
+	if (building->at == vocabulary->stem_count)
+		enter(building, PHASE_DONE);
+}
+
+struct vocabulary_build *vocabulary_build_new(const struct snapshot *snapshot)
+{
+	struct vocabulary_build *building = must_zalloc(sizeof(*building));
+
+	building->vocabulary = must_zalloc(sizeof(*building->vocabulary));
+	building->vocabulary->snapshot = snapshot;
+	make_slots(building->vocabulary, FIRST_SLOTS);
+	return building;
+}
+
+struct vocabulary *vocabulary_build_step(struct vocabulary_build *build, size_t work)
+{
+	static void (*const steps[])(struct vocabulary_build * build, size_t work) = {
+	    [PHASE_READ] = step_reading,
+	    [PHASE_GROUP] = step_grouping,
+	    [PHASE_WEIGH] = step_weighing,
+	};
+	struct vocabulary *done;
+
+	steps[build->phase](build, work);
+	if (build->phase != PHASE_DONE)
+		return NULL;
+	done = build->vocabulary;
+	build->vocabulary = NULL;
+	vocabulary_build_free(build);
+	return done;
+}
+
+void vocabulary_build_free(struct vocabulary_build *build)
+{
+	if (!build)
+		return;
+	vocabulary_free(build->vocabulary);
+	free(build->stem_of_entry);
+	free(build->grouped);
+	free(build->sorted);
+	free(build->seen_in);
+	buffer_deinit(&build->stem);
+	free(build);
 }
 
 struct vocabulary *vocabulary_new(const struct snapshot *snapshot)
 {
-	struct vocabulary *vocabulary = must_zalloc(sizeof(*vocabulary));
-	struct building building = {.vocabulary = vocabulary};
+	struct vocabulary_build *build = vocabulary_build_new(snapshot);
+	struct vocabulary *done;
 
-	vocabulary->snapshot = snapshot;
-	make_slots(vocabulary, FIRST_SLOTS);
-	for (enum vocabulary_kind kind = VOCABULARY_TABLE; kind <= VOCABULARY_COMMENT; kind++)
-		add_kind(&building, kind);
-	group_by_stem(&building);
-	for (uint32_t i = 0; i < vocabulary->stem_count; i++)
-		weigh(vocabulary->entries + vocabulary->stems[i].first, vocabulary->stems[i].count);
-	free(building.stem_of_entry);
-	buffer_deinit(&building.stem);
-	return vocabulary;
+	do
+		done = vocabulary_build_step(build, SIZE_MAX);
+	while (!done);
+	return done;
 }
 
 void vocabulary_free(struct vocabulary *vocabulary)

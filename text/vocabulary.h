@@ -33,6 +33,17 @@ struct vocabulary;
 
 /* The snapshot must outlive it. */
 struct vocabulary *vocabulary_new(const struct snapshot *snapshot);
+
+/*
+ * The same in steps, for who must not stop for as long as a large schema takes. A step is of
+ * about `work` words, or one table where that has more. Freed before it is done, nothing is left.
+ */
+struct vocabulary_build;
+struct vocabulary_build *vocabulary_build_new(const struct snapshot *snapshot);
+/* NULL while there is more to do; then the build is freed. */
+struct vocabulary *vocabulary_build_step(struct vocabulary_build *build, size_t work);
+void vocabulary_build_free(struct vocabulary_build *build);
+
 void vocabulary_free(struct vocabulary *vocabulary);
 const struct snapshot *vocabulary_snapshot(const struct vocabulary *vocabulary);
 

@@ -145,6 +145,47 @@ static void test_empty_schema(void **state)
 	vocabulary_free(vocabulary);
 }
 
+/* What is built in steps is the same, and no step keeps a loop for long. */
+static void build_in_steps(const struct snapshot *snapshot, const struct vocabulary *whole)
+{
+	static const char *const words[] = {"region", "order", "cust", "date", "sale", "close"};
+	enum { STEP_WORDS = 500, MS_MAX = 20 };
+	struct vocabulary_build *build = vocabulary_build_new(snapshot);
+	struct vocabulary *vocabulary = NULL;
+	clock_t longest = 0;
+	size_t steps = 0;
+
+	while (!vocabulary) {
+		clock_t start = clock(), spent;
+
+		vocabulary = vocabulary_build_step(build, STEP_WORDS);
+		spent = clock() - start;
+		longest = spent > longest ? spent : longest;
+		steps++;
+	}
+	print_message("%zu steps, the longest of %ld us\n", steps,
+	    (long)(longest * 1000000 / CLOCKS_PER_SEC));
+	assert_true(longest < MS_MAX * CLOCKS_PER_SEC / 1000);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		size_t count, expected;
+		const struct vocabulary_entry *found =
+		    vocabulary_find(vocabulary, words[i], &count);
+		const struct vocabulary_entry *same = vocabulary_find(whole, words[i], &expected);
+
+		assert_int_equal(count, expected);
+		for (size_t k = 0; k < count; k++)
+			assert_true(
+			    found[k].kind == same[k].kind && found[k].table == same[k].table &&
+			    found[k].column == same[k].column && found[k].weight == same[k].weight);
+	}
+	vocabulary_free(vocabulary);
+	/* One that is given up leaves nothing. */
+	build = vocabulary_build_new(snapshot);
+	for (int i = 0; i < 10; i++)
+		assert_null(vocabulary_build_step(build, STEP_WORDS));
+	vocabulary_build_free(build);
+}
+
 /* 10,000 tables of 12 columns: within the time and memory that a router can give. */
 static void test_large_schema(void **state)
 {
@@ -179,6 +220,7 @@ static void test_large_schema(void **state)
 	/* A sanitizer's allocator does not count here; then both are 0. */
 	assert_true(mallinfo2().uordblks + mallinfo2().hblkhd - before < 64u << 20);
 	assert_int_equal(find(vocabulary, "region").kind, VOCABULARY_TABLE);
+	build_in_steps(&large, vocabulary);
 	vocabulary_free(vocabulary);
 	free(columns);
 	free(many);
