@@ -4,6 +4,11 @@
 check_PROGRAMS += tests/unit/test_classify
 tests_unit_test_classify_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_classify_LDADD = $(CLASSIFY_LIBS) libcommon.a $(CMOCKA_LIBS)
+# the classification on saved and hostile inputs; script/fuzz-classify fuzzes for real
+check_PROGRAMS += tests/fuzz/classify
+tests_fuzz_classify_CFLAGS = $(AM_CFLAGS) -DFUZZ_MAIN
+tests_fuzz_classify_LDADD = $(CLASSIFY_LIBS) libcommon.a
+EXTRA_DIST += tests/fuzz/saved/classify script/fuzz-classify
 # the threshold from evidence
 check_PROGRAMS += tests/unit/test_threshold
 tests_unit_test_threshold_SOURCES = tests/unit/test_threshold.c daemon/threshold.c
