@@ -9,6 +9,11 @@ check_PROGRAMS += tests/fuzz/classify
 tests_fuzz_classify_CFLAGS = $(AM_CFLAGS) -DFUZZ_MAIN
 tests_fuzz_classify_LDADD = $(CLASSIFY_LIBS) libcommon.a
 EXTRA_DIST += tests/fuzz/saved/classify script/fuzz-classify
+# the classification on rows of our own
+check_PROGRAMS += tests/unit/test_route_rows
+EXTRA_DIST += tests/unit/route_rows.def
+tests_unit_test_route_rows_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_route_rows_LDADD = $(CLASSIFY_LIBS) libcommon.a $(CMOCKA_LIBS)
 # the threshold from evidence
 check_PROGRAMS += tests/unit/test_threshold
 tests_unit_test_threshold_SOURCES = tests/unit/test_threshold.c daemon/threshold.c
