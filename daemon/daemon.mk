@@ -17,7 +17,6 @@ optimax_router_SOURCES = \
 	daemon/router.c daemon/router.h \
 	daemon/schema_reply.c daemon/schema_reply.h \
 	daemon/figures.c daemon/figures.h \
-	daemon/stats_reply.c
 	daemon/stats_reply.c \
 	daemon/threshold.c daemon/threshold.h
 optimax_router_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
