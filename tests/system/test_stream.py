@@ -128,7 +128,8 @@ def test_who_reads_slowly_makes_everybody_wait_and_nothing_grows(streaming, clus
         return time.monotonic() > deadline
 
     process.wait_until(later)
-    assert stream.read().count == MILLION
+    # More than all buffers on the way can hold.
+    assert stream.read(until=100_000).reply is None
 
 
 def cpu(pid):
