@@ -286,7 +286,7 @@ def test_timeout_of_the_provider(start):
 def test_the_clients_deadline_wins(start):
     with FakeModel([hang()]) as model:
         daemon = start(provider(model))
-        assert chat_error(daemon, timeout_ms=200).code == "timeout"
+        assert chat_error(daemon, timeout_ms=1000).code == "timeout"
         assert model.requests[0].gone.wait(5)
         assert state_of(daemon)["state"] == "ready"
 
