@@ -425,6 +425,23 @@ def test_leaving_ends_the_call(start):
         assert state_of(daemon)["state"] == "ready"
 
 
+def test_a_hundred_with_one_question(start):
+    with FakeModel([hang()]) as model:
+        daemon = start(provider(model))
+        clients = [daemon.client() for _ in range(100)]
+        msgids = [client.send("ask", {"question": "hello", "route": "chat"}) for client in clients]
+        process.wait_until(lambda: daemon.stats()["total_requests"] == 100)
+        process.wait_until(lambda: model.requests)
+        assert len(model.requests) == 1
+        # The last one to go ends the call.
+        for client in clients[1:]:
+            client.close()
+        assert not model.requests[0].gone.wait(0.1)
+        clients[0].cancel(msgids[0])
+        error, _ = clients[0].wait_reply(msgids[0])
+        assert error["code"] == "cancelled" and model.requests[0].gone.wait(5) and len(model.requests) == 1
+
+
 # ---- streams
 
 @pytest.mark.parametrize("kind", TYPES)
