@@ -4,8 +4,7 @@
  *	crash_points         all points of all but the longest operations; of those a sample
  *	crash_points --all   all points of all operations (many minutes)
  *	crash_points --instructions N [OPERATION]
- *	                     by ptrace, at about N instructions of each short operation on the
- *	                     shard; 0: at each instruction of all of them (hours)
+ *	                     by ptrace, behind one of N instructions; 1: behind each (minutes)
  *	crash_points --first ends with the first that is bad, and leaves out whole segments
  */
 #include <errno.h>
@@ -26,6 +25,8 @@ enum {
 	SAMPLES = 240, /* and so many between */
 	NESTED_STEP = 151, /* one of so many points in a repair after each death */
 	BAD_SHOWN = 20,
+	STEPS_MAX = 1 << 20, /* between two stores */
+	SHORT_STORES = 200, /* longer operations are single-stepped in the long form only */
 };
 
 static bool try_all, stop_at_first;
@@ -36,6 +37,7 @@ static struct tiny tiny;
 /* Filled in by children that die. */
 static struct shared {
 	uint64_t reached;
+	bool passed; /* the next store, by who is single-stepped */
 	uint32_t strikes[];
 } * shared;
 
@@ -72,17 +74,39 @@ static void wait_for(pid_t pid, int *ret_status)
 		;
 }
 
-/* The same for the n-th instruction. */
+static void note_passing(void)
+{
+	shared->passed = true;
+}
+
+static void stop_here(void)
+{
+	crash_point_strike = note_passing;
+	crash_point_countdown = 1;
+	raise(SIGSTOP);
+}
+
+/*
+ * The same for an instruction: `point` is how many stores it is behind, times STEPS_MAX, and how
+ * many steps behind that. So it runs at full speed up to the store. END_FINISHED also where the
+ * steps lead beyond the next store.
+ */
 static enum end step_until(const struct operation *operation, struct tiny *at, uint64_t point)
 {
-	uint64_t steps = 0;
+	uint64_t stores = point / STEPS_MAX, steps = point % STEPS_MAX;
 	int status;
-	pid_t pid = fork();
+	pid_t pid;
 
+	shared->passed = false;
+	pid = fork();
 	if (pid == 0) {
 		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
 			_exit(77);
-		raise(SIGSTOP);
+		crash_point_strike = stop_here;
+		if (stores > 0)
+			crash_point_countdown = stores;
+		else
+			stop_here();
 		operation->run(at);
 		_exit(0);
 	}
@@ -91,18 +115,16 @@ static enum end step_until(const struct operation *operation, struct tiny *at, u
 		printf("skipped: ptrace is not allowed here\n");
 		exit(77);
 	}
-	while (WIFSTOPPED(status) && steps < point) {
+	while (WIFSTOPPED(status) && steps-- > 0 && !shared->passed) {
 		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) < 0)
 			break;
 		wait_for(pid, &status);
-		steps++;
 	}
-	shared->reached = steps - 1; /* the last one ended it */
 	if (!WIFSTOPPED(status))
-		return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? END_FINISHED : END_FAILED;
+		return END_FINISHED;
 	kill(pid, SIGKILL);
 	wait_for(pid, &status);
-	return END_KILLED;
+	return shared->passed ? END_FINISHED : END_KILLED;
 }
 
 /* Runs it in a child that dies at this point; UINT64_MAX: not at all, but counts them. */
@@ -111,7 +133,7 @@ static enum end run_until(const struct operation *operation, struct tiny *at, ui
 	int status;
 	pid_t pid;
 
-	if (by_instruction)
+	if (by_instruction && point != UINT64_MAX)
 		return step_until(operation, at, point);
 	pid = fork();
 	if (pid < 0) {
@@ -227,7 +249,7 @@ static void examine(const struct operation *operation, uint64_t point,
 /* The next point to try after this one, of `total`: `samples` of those between the ends. */
 static uint64_t next_point(uint64_t point, uint64_t total, uint64_t samples)
 {
-	if (try_all || by_instruction || total <= EACH_MAX || point < ENDS || point + ENDS >= total)
+	if (try_all || total <= EACH_MAX || point < ENDS || point + ENDS >= total)
 		return point + 1;
 	point += 1 + random_next() % (2 * total / samples);
 	return point + ENDS < total ? point : total - ENDS;
@@ -459,27 +481,58 @@ static void test_every_point_was_struck(void)
 	    (unsigned long long)kills, (unsigned long long)bad);
 }
 
-static int test_instructions(uint64_t samples, const char *only)
+/* Kills behind one of `stride` instructions between all two stores of the operation. */
+static uint64_t kill_at_instructions(const struct operation *operation, uint64_t stride)
+{
+	struct contents before, after;
+	uint64_t killed = 0, stores;
+	void *start;
+
+	start_operation(operation);
+	start = tiny_keep(&tiny);
+	run_until(operation, &tiny, UINT64_MAX);
+	stores = shared->reached;
+	if (stores > SHORT_STORES && stride > 1) {
+		free(start);
+		end_operation();
+		return 0;
+	}
+	read_all(&after);
+	tiny_put_back(&tiny, start);
+	read_all(&before);
+	for (uint64_t store = 0; store <= stores; store++) {
+		for (uint64_t step = random_next() % stride;; step += stride) {
+			uint64_t point = store * STEPS_MAX + step;
+
+			tiny_put_back(&tiny, start);
+			tiny.cache.random = 4711;
+			if (run_until(operation, &tiny, point) != END_KILLED)
+				break;
+			killed++;
+			examine(operation, point, &before, &after);
+		}
+	}
+	free(start);
+	end_operation();
+	kills += killed;
+	return killed;
+}
+
+static int test_instructions(uint64_t stride, const char *only)
 {
 	by_instruction = true;
 	tiny_stay_on_one_cpu();
 	for (size_t i = 0; i < operation_count; i++) {
-		uint64_t total, killed, bad_before = bad;
-		struct operation operation = operations[i];
+		uint64_t bad_before = bad, killed;
 
-		if (only ? strcmp(only, operation.name) != 0 : !operation.repairs)
+		if (only ? strcmp(only, operations[i].name) != 0 : !operations[i].repairs)
 			continue;
-		start_operation(&operation);
-		run_until(&operation, &tiny, UINT64_MAX);
-		total = shared->reached;
-		end_operation();
-		/* To single-step the n-th takes n steps: long ones are for the long form. */
-		if (samples && total > 8000)
+		killed = kill_at_instructions(&operations[i], stride);
+		if (killed == 0)
 			continue;
-		start_operation(&operation);
-		total = kill_everywhere(&operation, samples ? total / samples : 1, &killed);
-		report(operation.name, total, killed, bad_before);
-		end_operation();
+		printf("%-42s killed at %llu instructions, %llu bad\n", operations[i].name,
+		    (unsigned long long)killed, (unsigned long long)(bad - bad_before));
+		fflush(stdout);
 	}
 	printf("%llu kills, %llu bad\n", (unsigned long long)kills, (unsigned long long)bad);
 	return bad != 0;
@@ -499,7 +552,8 @@ int main(int argc, char **argv)
 	crash_point_strikes = shared->strikes;
 	if (strcmp(mode, "--instructions") == 0)
 		return test_instructions(
-		    argc > 2 ? strtoull(argv[2], NULL, 10) : 0, argc > 3 ? argv[3] : NULL);
+		    argc > 2 && atoi(argv[2]) > 0 ? strtoull(argv[2], NULL, 10) : 1,
+		    argc > 3 ? argv[3] : NULL);
 	test_operations();
 	for (size_t i = 0; i < operation_count; i++)
 		if (operations[i].repairs)

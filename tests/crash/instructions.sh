@@ -1,4 +1,4 @@
 #!/bin/sh
 # A writer killed behind an instruction, single-stepped: some hundred of them. For all of them:
-#	tests/crash/crash_points --instructions 0
-exec "${top_builddir:-.}/tests/crash/crash_points" --instructions 15
+#	tests/crash/crash_points --instructions 1
+exec "${top_builddir:-.}/tests/crash/crash_points" --instructions 60
