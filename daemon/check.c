@@ -312,6 +312,8 @@ static int prepare(const struct options *options)
 		log_error("cache: %s", message);
 		return error;
 	}
+	if (outcome.metrics_reason[0] != '\0')
+		log_notice("metrics: started clean: %s", outcome.metrics_reason);
 	if (outcome.created) {
 		log_notice("cache: started clean: %s", outcome.reason);
 		return 0;

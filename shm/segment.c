@@ -65,7 +65,7 @@ static int segment_of_metrics(const char *instance, struct segment *ret_segment)
 	if (!name_is_fit(instance))
 		return -EINVAL;
 	*ret_segment = (struct segment){
-	    .mode = 0640, .size = sizeof(struct layout_metrics), .purpose = "the metrics"};
+	    .mode = 0640, .size = sizeof(struct layout_metrics), .purpose = "the metrics segment"};
 	snprintf(ret_segment->name, sizeof(ret_segment->name), "/optimax-%s-metrics", instance);
 	return 0;
 }
@@ -395,18 +395,23 @@ static bool metrics_hold(const struct layout_metrics *layout)
 	       layout->version == METRICS_VERSION && layout->layout_hash == metrics_layout_hash();
 }
 
-static int prepare_metrics(const char *instance, struct text message)
+static int prepare_metrics(
+    const char *instance, struct segment_outcome *outcome, struct text message)
 {
-	char why[128];
+	struct text reason = {outcome->metrics_reason, sizeof(outcome->metrics_reason)};
 	struct segment segment;
 	struct layout_metrics *layout;
 	int opened, error;
 
 	segment_of_metrics(instance, &segment);
-	opened = open_existing(&segment, (struct text){why, sizeof(why)}, message);
+	opened = open_existing(&segment, reason, message);
 	if (opened < 0)
 		return opened;
-	if (opened != SEGMENT_OPENED || !metrics_hold(segment.memory)) {
+	if (opened == SEGMENT_OPENED && !metrics_hold(segment.memory)) {
+		say(reason, "its layout changed with the version of OptimaX, or it is no metrics");
+		opened = SEGMENT_UNFIT;
+	}
+	if (opened == SEGMENT_UNFIT) {
 		drop(&segment);
 		error = create(&segment, message);
 		if (error)
@@ -438,7 +443,7 @@ int segment_prepare(const char *instance, const struct segment_geometry *geometr
 		return -EINVAL;
 	}
 	say(message, "cannot make the locks in shared memory");
-	error = prepare_metrics(instance, message);
+	error = prepare_metrics(instance, &outcome, message);
 	if (!error)
 		error = prepare_cache(instance, geometry, &outcome, message);
 	if (error)

@@ -22,6 +22,7 @@ struct segment_geometry {
 struct segment_outcome {
 	bool created;
 	char reason[128]; /* why it started clean; empty where it went on */
+	char metrics_reason[128]; /* the same of the metrics */
 	uint64_t entries; /* live entries kept */
 	uint64_t repaired; /* shards that were not clean */
 };

@@ -133,6 +133,17 @@ static void set_layout(void *memory)
 	header->constants_hash = XXH3_64bits(&header->constants, sizeof(header->constants));
 }
 
+static void set_noise(void *memory)
+{
+	unsigned char *bytes = memory;
+	uint64_t random = 88172645463325252u;
+
+	for (size_t i = 0; i < 16 * MIB; i++) {
+		random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+		bytes[i] = (unsigned char)(random >> 56);
+	}
+}
+
 static void set_boot(void *memory)
 {
 	struct layout_header *header = memory;
@@ -157,6 +168,8 @@ static const struct clean_row {
     {"cut short", do_nothing, 16 * MIB, 64 * 1024, 0600, 4096, "its size was 4096"},
     {"empty", do_nothing, 16 * MIB, 64 * 1024, 0600, 0, "its size was 0"},
     {"no magic", set_magic, 16 * MIB, 64 * 1024, 0600, 16 * MIB, "it was not finished"},
+    {"noise", set_noise, 16 * MIB, 64 * 1024, 0600, 16 * MIB, "it was not finished"},
+    {"longer", do_nothing, 16 * MIB, 64 * 1024, 0600, 16 * MIB + 1, "its size was 16777217"},
     {"version", set_version, 16 * MIB, 64 * 1024, 0600, 16 * MIB, "its layout changed"},
     {"layout", set_layout, 16 * MIB, 64 * 1024, 0600, 16 * MIB, "its layout changed"},
     {"boot", set_boot, 16 * MIB, 64 * 1024, 0600, 16 * MIB, "the machine was restarted"},
@@ -189,6 +202,54 @@ static void test_starts_clean(void **state)
 		assert_null(scene_get(&scene, "k"));
 		assert_int_equal(scene_put(&scene, "k", "v"), CACHE_OK);
 		assert_int_equal(cache_verify(scene.cache, true), 0);
+	}
+}
+
+/* The same for the metrics: what they were, and what the one line says. */
+static void test_metrics_start_clean(void **state)
+{
+	static const struct row {
+		const char *name;
+		size_t noise; /* so many bytes of it from the start on */
+		mode_t mode;
+		off_t size; /* in bytes more than it had */
+		const char *reason;
+	} rows[] = {
+	    {"as they were", 0, 0640, 0, ""},
+	    {"wrong mode", 0, 0666, 0, "its mode was 0666, not 0640"},
+	    {"longer", 0, 0640, 1, "its size was "},
+	    {"cut short", 0, 0640, -4096, "its size was "},
+	    {"another magic", 8, 0640, 0, "its layout changed"},
+	    {"noise", sizeof(struct layout_metrics), 0640, 0, "its layout changed"},
+	};
+	char path[128];
+
+	(void)state;
+	path_of(path, "-metrics");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct row *row = &rows[i];
+		int fd = open(path, O_RDWR);
+		struct metrics_sum sum;
+
+		print_message("%s\n", row->name);
+		assert_true(fd >= 0);
+		for (size_t at = 0; at < row->noise; at += 8)
+			assert_int_equal(pwrite(fd, "\xa5\x17 noise", 8, (off_t)at), 8);
+		assert_int_equal(
+		    ftruncate(fd, (off_t)sizeof(struct layout_metrics) + row->size), 0);
+		assert_int_equal(fchmod(fd, row->mode), 0);
+		close(fd);
+		assert_int_equal(scene_prepare(&scene, 16 * MIB, 64 * 1024), 0);
+		assert_int_equal(
+		    strncmp(scene.outcome.metrics_reason, row->reason, strlen(row->reason)), 0);
+		assert_int_equal(scene.outcome.metrics_reason[0] == '\0', row->reason[0] == '\0');
+		assert_false(scene.outcome.created);
+		scene_attach(&scene);
+		metrics_add(scene.metrics, METRIC_QUERIES, 1);
+		metrics_read(scene.metrics, &sum);
+		assert_true(sum.counters[METRIC_QUERIES] >= 1);
+		if (row->reason[0] != '\0')
+			assert_int_equal(sum.counters[METRIC_QUERIES], 1);
 	}
 }
 
@@ -272,6 +333,19 @@ static void test_owned_by_another(void **state)
 	assert_non_null(strstr(scene.message, "belongs to user nobody"));
 }
 
+static int prepare_without_any_room(void)
+{
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", "/dev/shm", "tmpfs", 0, "size=1m")) {
+		print_message("skipped: no mount namespace of our own here\n");
+		return 77;
+	}
+	if (scene_prepare(&scene, 16 * MIB, 64 * 1024) != -ENOSPC)
+		return 1;
+	print_message("%s\n", scene.message);
+	return !strstr(scene.message, "the metrics segment needs ");
+}
+
 static int prepare_without_room(void)
 {
 	char path[128];
@@ -293,6 +367,7 @@ static void test_full(void **state)
 {
 	(void)state;
 	in_child(prepare_without_room);
+	in_child(prepare_without_any_room);
 }
 
 int main(void)
@@ -303,6 +378,7 @@ int main(void)
 	    TEST(test_goes_on),
 	    TEST(test_starts_clean),
 	    TEST(test_noise),
+	    TEST(test_metrics_start_clean),
 	    TEST(test_refused),
 	    TEST(test_owned_by_another),
 	    TEST(test_full),
