@@ -130,6 +130,7 @@ int main(void)
 				break;
 		}
 		free(kept);
+		tiny_close(&tiny);
 	}
 	printf("a writer stopped at %llu stores; %llu wrong values\n", (unsigned long long)stops,
 	    (unsigned long long)wrong);

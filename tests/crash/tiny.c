@@ -82,6 +82,13 @@ void tiny_open(struct tiny *tiny)
 	cache_count_in(&tiny->cache, tiny->metrics);
 }
 
+void tiny_close(struct tiny *tiny)
+{
+	munmap(tiny->cache.header, tiny->size);
+	munmap(tiny->metrics_layout, sizeof(*tiny->metrics_layout));
+	free(tiny->metrics);
+}
+
 struct shard tiny_shard(struct tiny *tiny)
 {
 	return shard_at(&tiny->cache, 0);

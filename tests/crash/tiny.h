@@ -22,6 +22,7 @@ struct tiny {
 };
 
 void tiny_open(struct tiny *tiny);
+void tiny_close(struct tiny *tiny);
 struct shard tiny_shard(struct tiny *tiny);
 /* The memory as it is, on the heap; and back. */
 void *tiny_keep(const struct tiny *tiny);
