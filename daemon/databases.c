@@ -150,6 +150,10 @@ static struct database *database_add(struct database_set *set, const char *name)
 	if (!database->build_event)
 		abort();
 	database->cache_index = cache_database(router->cache, bytes_of_string(name));
+	if (database->cache_index == CACHE_NO_DATABASE)
+		log_warning("the cache has known %d databases since optimaxd was started; results "
+		            "of \"%s\" are not cached until it is restarted",
+		    CACHE_DATABASES_MAX, name);
 	options.name = database->name;
 	database->pool = pool_new(&options);
 	database->examples = examples_new(database->name, database->pool);

@@ -64,7 +64,8 @@ int cache_get(struct cache *cache, enum cache_type type, int database, struct by
 int cache_put(struct cache *cache, const struct cache_put *put);
 
 /* The index under which the segment knows a database of this name, claimed on first use;
- * CACHE_NO_DATABASE where all are taken. */
+ * CACHE_NO_DATABASE where all are taken. The next attach after all processes have ended gives
+ * up the names of those without entries. */
 int cache_database(struct cache *cache, struct bytes name);
 /* A relation's identity for dependencies; equal names give equal numbers in one segment. */
 uint64_t cache_relation(struct cache *cache, struct bytes schema, struct bytes table);

@@ -63,6 +63,38 @@ int cache_database(struct cache *cache, struct bytes name)
 	return index;
 }
 
+static bool has_entries(struct cache *cache, unsigned database_index)
+{
+	for (uint32_t i = 0; i < cache->geometry.shard_count; i++) {
+		struct shard shard = shard_at(cache, i);
+
+		for (unsigned type = 0; type < CACHE_TYPE_COUNT; type++)
+			if (WORDS_LOAD(shard.header->counts[type][database_index].entries) > 0)
+				return true;
+	}
+	return false;
+}
+
+/* Where every name is taken, by databases that still have entries: those become invalid. */
+static void flush_all(struct cache *cache)
+{
+	for (unsigned i = 0; i < CACHE_DATABASES_MAX; i++)
+		if (WORDS_LOAD(cache->databases[i].state) != LAYOUT_DATABASE_NAMED)
+			return;
+	cache_flush(cache, ~0u, CACHE_NO_DATABASE);
+	for (unsigned i = 0; i < CACHE_DATABASES_MAX; i++)
+		WORDS_STORE(cache->databases[i].state, LAYOUT_DATABASE_FREE);
+}
+
+/* The clocks stay: they only grow, whoever has the place. */
+void cache_release_databases(struct cache *cache)
+{
+	for (unsigned i = 0; i < CACHE_DATABASES_MAX; i++)
+		if (!has_entries(cache, i + 1))
+			WORDS_STORE(cache->databases[i].state, LAYOUT_DATABASE_FREE);
+	flush_all(cache);
+}
+
 /* Each name is hashed by itself, so that no two pairs run together into the same bytes. */
 uint64_t cache_relation(struct cache *cache, struct bytes schema, struct bytes table)
 {

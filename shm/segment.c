@@ -341,6 +341,8 @@ static int go_on(
 		outcome->entries += repair.live;
 		outcome->repaired += clean ? 0 : 1;
 	}
+	if (!error)
+		cache_release_databases(cache);
 	drop(segment);
 	return error;
 }

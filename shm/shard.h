@@ -138,6 +138,10 @@ int evict_slot_locked(
     struct shard *shard, uint32_t chosen, uint32_t grains, int64_t now_ms, uint32_t *ret_index);
 int evict_sweep_locked(struct shard *shard, int64_t now_ms);
 
+/* freshness.c: gives up the names of databases without entries, or of all where there are only
+ * such as have some. Only while nobody else is attached, after every shard was repaired. */
+void cache_release_databases(struct cache *cache);
+
 /* repair.c */
 struct repair_outcome {
 	uint64_t live;

@@ -470,6 +470,39 @@ static void test_databases(void **state)
 	    cache_database(scene.cache, bytes_of(name, sizeof(name))), CACHE_NO_DATABASE);
 }
 
+/* A new supervisor's checker gives names back: of databases without entries, else of all. */
+static void test_database_names_are_given_back(void **state)
+{
+	struct cache_put put = scene_put_of(CACHE_RESULT, "q", "rows");
+	char name[16];
+
+	(void)state;
+	for (int i = 0; i < CACHE_DATABASES_MAX; i++) {
+		snprintf(name, sizeof(name), "db %d", i);
+		cache_database(scene.cache, bytes_of_string(name));
+	}
+	put.database = 7;
+	assert_int_equal(cache_put(scene.cache, &put), CACHE_OK);
+	assert_int_equal(scene_prepare(&scene, 16 * MIB, 64 * 1024), 0);
+	scene_attach(&scene);
+	assert_int_equal(cache_database(scene.cache, bytes_of_string("new")), 0);
+	assert_int_equal(cache_database(scene.cache, bytes_of_string("db 7")), 7);
+	assert_non_null(scene_get_of(&scene, CACHE_RESULT, 7, "q", -1));
+
+	for (int i = 0; i < CACHE_DATABASES_MAX; i++) {
+		snprintf(name, sizeof(name), "db %d", i);
+		put.database = cache_database(scene.cache, bytes_of_string(name));
+		if (put.database != CACHE_NO_DATABASE)
+			assert_int_equal(cache_put(scene.cache, &put), CACHE_OK);
+	}
+	put.database = 0;
+	assert_int_equal(cache_put(scene.cache, &put), CACHE_OK);
+	assert_int_equal(scene_prepare(&scene, 16 * MIB, 64 * 1024), 0);
+	scene_attach(&scene);
+	assert_int_equal(cache_database(scene.cache, bytes_of_string("newer")), 0);
+	assert_null(scene_get_of(&scene, CACHE_RESULT, 0, "q", -1));
+}
+
 /* An entry whose bytes were scribbled over is never returned, and verify finds it. */
 static void test_scribbled_value(void **state)
 {
@@ -558,6 +591,7 @@ int main(void)
 	    TEST(test_top),
 	    TEST(test_verify_tells_what_it_skipped),
 	    TEST(test_databases),
+	    TEST(test_database_names_are_given_back),
 	    TEST(test_scribbled_value),
 	    TEST(test_scribbled_shard),
 	};
