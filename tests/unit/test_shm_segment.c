@@ -370,11 +370,78 @@ static void test_full(void **state)
 	in_child(prepare_without_any_room);
 }
 
+/* Every size from the smallest to the largest: shards fit, and the last byte is in reach. */
+static void test_geometry_of_all_sizes(void **state)
+{
+	const uint64_t gib = UINT64_C(1) << 30;
+	const uint64_t values[] = {1, 64 << 10, 1 << 20, 64 << 20, gib, 8 * gib};
+
+	(void)state;
+	for (uint64_t size = LAYOUT_SIZE_MIN; size <= LAYOUT_SIZE_MAX;
+	     size += size / 3 / 4096 * 4096) {
+		for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+			struct geometry geometry;
+			uint64_t end;
+
+			if (geometry_plan(size, values[i], &geometry) != 0) {
+				assert_true(size < geometry_least_size(values[i]));
+				continue;
+			}
+			end = geometry.arena_offset + (uint64_t)geometry.grains * LAYOUT_GRAIN;
+			assert_true(end <= geometry.shard_size);
+			assert_true(
+			    geometry.shards_offset + geometry.shard_count * geometry.shard_size <=
+			    size);
+			assert_true(geometry.shard_size >= LAYOUT_SHARD_VALUES * values[i]);
+			assert_true((uint64_t)geometry.entry_grains_max * LAYOUT_GRAIN > values[i]);
+			assert_true(
+			    geometry.slots_max > 0 && geometry.slots_max <= geometry.grains / 4);
+		}
+	}
+	assert_int_equal(geometry_plan(LAYOUT_SIZE_MAX + 1, 1, &(struct geometry){0}), -EINVAL);
+	assert_int_equal(geometry_plan(LAYOUT_SIZE_MIN - 1, 1, &(struct geometry){0}), -EINVAL);
+}
+
+/* 64 GiB of address space, of which only the shards that are used get memory. */
+static void test_largest_segment(void **state)
+{
+	struct cache cache = {.hash_seed = 1, .random = 1};
+	CLEAN(buffer) struct buffer value = BUFFER_INIT;
+
+	(void)state;
+	assert_int_equal(geometry_plan(LAYOUT_SIZE_MAX, MIB, &cache.geometry), 0);
+	cache.header = mmap(NULL, LAYOUT_SIZE_MAX, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert_ptr_not_equal(cache.header, MAP_FAILED);
+	cache.databases = (struct layout_database *)((char *)cache.header + LAYOUT_PAGE);
+	for (uint64_t k = 0; k < 5; k++) {
+		struct bytes key = bytes_of((const char *)&k, sizeof(k));
+		struct cache_put put = {.type = CACHE_CHAT,
+		    .database = CACHE_NO_DATABASE,
+		    .key = key,
+		    .value = bytes_of_string("far away"),
+		    .ttl_ms = 60000};
+		struct shard shard = shard_of_hash(&cache, cache_hash(&cache, CACHE_CHAT, 0, key));
+		struct cache_hit hit;
+
+		assert_int_equal(shard_init(&shard), 0);
+		buffer_reset(&value);
+		assert_int_equal(cache_put(&cache, &put), CACHE_OK);
+		assert_int_equal(
+		    cache_get(&cache, CACHE_CHAT, CACHE_NO_DATABASE, key, -1, &value, &hit),
+		    CACHE_OK);
+		assert_string_equal(buffer_string(&value), "far away");
+	}
+	munmap(cache.header, LAYOUT_SIZE_MAX);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_geometry),
+	    cmocka_unit_test(test_geometry_of_all_sizes),
+	    cmocka_unit_test(test_largest_segment),
 	    TEST(test_goes_on),
 	    TEST(test_starts_clean),
 	    TEST(test_noise),
