@@ -37,3 +37,11 @@ noinst_PROGRAMS += bench/validate
 bench_validate_SOURCES = bench/validate.c
 bench_validate_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 bench_validate_LDADD = $(VALIDATE_LIBS) $(JANSSON_LIBS)
+
+# A hit through the daemon, at few and at many entries: bench/hit runs it.
+noinst_PROGRAMS += bench/hit_loop
+bench_hit_loop_SOURCES = bench/hit_loop.c
+bench_hit_loop_CFLAGS = $(AM_CFLAGS) $(MSGPACK_CFLAGS)
+bench_hit_loop_LDFLAGS = $(AM_LDFLAGS) -static
+bench_hit_loop_LDADD = liboptimax_objects.la $(SHM_LIBS) $(MSGPACK_LIBS)
+EXTRA_DIST += bench/hit bench/README.md

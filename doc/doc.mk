@@ -7,3 +7,4 @@ dist_man_MANS += doc/optimaxd.8 doc/optimax.yaml.5
 
 # what a database administrator runs
 dist_doc_DATA = doc/hardening.sql
+EXTRA_DIST += doc/measured.md
