@@ -163,14 +163,13 @@ static const char
                     "t.oid") " WHERE " IN_SCHEMAS("t.typnamespace") " AND t.typtype <> 'c' AND "
                                                                     "t.typcategory <> 'A' AND "
                                                                     "t.typisdefined" OBJECTS,
-            /* 16384 is the first oid that is not PostgreSQL's own. */
+            /* 16384 is the first oid that is not PostgreSQL's own. x::T uses casts to T. */
             [SCHEMA_CAST_TYPES] =
                 "SELECT "
                 "(SELECT nspname FROM pg_namespace WHERE oid = t.typnamespace)"
                 ", t.typname, x.extname, " CATALOGS(
                     "t.typnamespace") ", coalesce(bool_and(p.provolatile = 'i'), true)"
-                                      " FROM pg_cast k JOIN pg_type t ON t.oid IN (k.castsource, "
-                                      "k.casttarget)"
+                                      " FROM pg_cast k JOIN pg_type t ON t.oid = k.casttarget"
                                       " LEFT JOIN pg_proc p ON p.oid = k.castfunc" OF_EXTENSION(
                                           "pg_cast", "k.oid") " WHERE k.oid >= 16384 AND "
                                                               "$1::text[] IS NOT NULL"

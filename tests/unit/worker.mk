@@ -59,3 +59,10 @@ tests_unit_test_limit_sql_LDADD = $(COMMON_LIBS) $(PG_QUERY_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test_prompt
 tests_unit_test_prompt_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(EVENT_CFLAGS)
 tests_unit_test_prompt_LDADD = $(PROMPT_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_generation_LDADD = libshm.a $(BUILTIN_LIBS) $(CMOCKA_LIBS)
+
+# for tests/system/test_sql_safety.py
+noinst_PROGRAMS += tests/system/send_statements
+tests_system_send_statements_SOURCES = tests/system/send_statements.c
+tests_system_send_statements_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFLAGS)
+tests_system_send_statements_LDADD = $(JANSSON_LIBS) $(PQ_LIBS)
