@@ -101,7 +101,8 @@ struct snapshot {
 	struct snapshot_table *tables;
 	/* Outside pg_catalog, in the configured schemas: they may shadow what we allow. */
 	struct snapshot_objects functions, operators, types;
-	struct snapshot_objects cast_types; /* that a cast from outside leads to, wherever they are */
+	struct snapshot_objects
+	    cast_types; /* that a cast from outside leads to, wherever they are */
 	/* Sorted names of pg_catalog's functions that take one argument: t.name may call them. */
 	size_t catalog_call_count;
 	const char **catalog_calls;
