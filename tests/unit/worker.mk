@@ -59,7 +59,6 @@ tests_unit_test_limit_sql_LDADD = $(COMMON_LIBS) $(PG_QUERY_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test_prompt
 tests_unit_test_prompt_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(EVENT_CFLAGS)
 tests_unit_test_prompt_LDADD = $(PROMPT_LIBS) $(CMOCKA_LIBS)
-tests_unit_test_generation_LDADD = libshm.a $(BUILTIN_LIBS) $(CMOCKA_LIBS)
 
 # for tests/system/test_sql_safety.py
 noinst_PROGRAMS += tests/system/send_statements
