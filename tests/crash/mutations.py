@@ -20,7 +20,7 @@ TABLE = [
     ("repair: buckets not cleared", "repair.c", "WORDS_STORE(shard->buckets[i], LAYOUT_NONE);", ";", "crash_points"),
     ("repair: used bits not cleared", "repair.c", "WORDS_STORE(shard->used[i], 0);", "", "crash_points"),
     ("repair: start bits not cleared", "repair.c", "WORDS_STORE(shard->starts[i], 0);", "", "crash_points"),
-    ("repair: counts' generation not taken", "repair.c", "WORDS_STORE(count->generation,\n\t\t\t    WORDS_LOAD(shard->cache->header->flush_generation[type][i]));", "", "crash_points"),
+    ("repair: counts' generation not taken", "repair.c", "WORDS_STORE(count->generation,\n\t\t\t    WORDS_LOAD(shard->cache->header->flush_generation[type][i]));", "", "scribbles"),
     ("repair: counts of entries not cleared", "repair.c", "WORDS_STORE(count->entries, 0);", "", "crash_points"),
     ("repair: counts of bytes not cleared", "repair.c", "WORDS_STORE(count->bytes, 0);", "", "crash_points"),
     ("repair: half written slots not freed", "repair.c", "if (slot_state(entry.word) != LAYOUT_LIVE)\n\t\t\tset_free(shard, i, entry.word);", "if (slot_state(entry.word) != LAYOUT_LIVE)\n\t\t\t;", "crash_points"),

@@ -119,6 +119,11 @@ static void count_wrong(struct shard *shard)
 	shard->header->counts[CACHE_LLM][0].bytes += 32;
 }
 
+static void count_from_the_future(struct shard *shard)
+{
+	shard->header->counts[CACHE_LLM][0].generation += 5;
+}
+
 static const struct scribble {
 	const char *name;
 	void (*act)(struct shard *shard);
@@ -138,11 +143,13 @@ static const struct scribble {
     {"hands beyond everything", hands_astray, 0},
     {"used grains that count as free", bits_lost, 0},
     {"a count that is wrong", count_wrong, 0},
+    {"a count of a generation to come", count_from_the_future, 0},
 };
 
 static const char *survive(const struct scribble *scribble)
 {
 	struct shard shard = tiny_shard(&tiny);
+	struct cache_usage usage;
 	unsigned lost = 0;
 	const char *fault;
 	void *kept;
@@ -170,6 +177,9 @@ static const char *survive(const struct scribble *scribble)
 			return "after the repair, a get gives a wrong value";
 		lost += found != 1;
 	}
+	cache_usage(&tiny.cache, &usage);
+	if (usage.entries[CACHE_LLM] != KEYS - lost)
+		return "the counts do not say how many entries are left";
 	if (lost > scribble->lost)
 		return "more entries are lost than were damaged";
 	for (uint64_t key = 0; key < 3 * KEYS; key++)
