@@ -96,7 +96,8 @@ char *buffer_reserve(struct buffer *buffer, size_t more)
 
 	if (needed < more)
 		abort();
-	if (needed > buffer->capacity) {
+	/* Also for no bytes at all: what is returned can be pointed at. */
+	if (needed > buffer->capacity || !buffer->data) {
 		size_t capacity = buffer->capacity ? buffer->capacity : 256;
 
 		while (capacity < needed)

@@ -3,11 +3,12 @@
 # the router: no password, no key, no network
 optimaxlibexec_PROGRAMS += optimax-router
 optimax_router_SOURCES = \
-	daemon/ask.c daemon/ask.h daemon/ask_call.c \
+	daemon/ask.c daemon/ask.h daemon/ask_call.c daemon/ask_route.c \
 	daemon/client.c daemon/client.h \
 	daemon/control.c daemon/control.h \
 	daemon/databases.c daemon/databases.h \
 	daemon/inspect.c \
+	daemon/entry.c daemon/entry.h \
 	daemon/keys.c daemon/keys.h \
 	daemon/methods.c daemon/methods.h \
 	daemon/pool.c daemon/pool.h \

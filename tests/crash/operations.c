@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -164,6 +165,38 @@ static const char *check_databases(struct tiny *tiny)
 	return cache_database(&tiny->cache, bytes_of_string("three")) == 2
 	           ? NULL
 	           : "the registry has holes";
+}
+
+/* Every name is taken, by a database that has an entry. */
+static void fill_names(struct tiny *tiny)
+{
+	for (int i = 0; i < CACHE_DATABASES_MAX; i++) {
+		char name[8];
+		struct cache_put put = {.type = CACHE_RESULT, .ttl_ms = TTL_MS};
+
+		snprintf(name, sizeof(name), "d%d", i);
+		put.database = cache_database(&tiny->cache, bytes_of_string(name));
+		must(put.database == i);
+		must(tiny_put_of(tiny, &put, NEW_KEY + (uint64_t)i, 1, 24) == CACHE_OK);
+	}
+}
+
+static void release_names(struct tiny *tiny)
+{
+	cache_release_databases(&tiny->cache);
+}
+
+static const char *check_release(struct tiny *tiny)
+{
+	struct cache_usage usage;
+
+	release_names(tiny);
+	cache_usage(&tiny->cache, &usage);
+	if (usage.entries[CACHE_RESULT] > 0)
+		return "entries of a database that lost its name are still valid";
+	return cache_database(&tiny->cache, bytes_of_string("new")) == CACHE_NO_DATABASE
+	           ? "no name was given back"
+	           : NULL;
 }
 
 static bool has_result(struct tiny *tiny)
@@ -331,6 +364,7 @@ const struct operation operations[] = {
     {"flush", fill_databases, flush, .check = check_flush},
     {"touch", prepare_touch, touch, .check = check_touch},
     {"a database is named", fill_databases, name_database, .check = check_databases},
+    {"all names are given back", fill_names, release_names, .check = check_release},
     {"metrics: claim", prepare_metrics, claim_metrics, .check = check_metrics},
     {"metrics: count", prepare_metrics, count_metrics, .check = check_count},
     {"metrics: reset", prepare_metrics, reset_metrics, .check = check_reset},
