@@ -1,7 +1,7 @@
 /*
- * Microseconds of CPU time per statement by size, and the share of each layer: bytes, PostgreSQL's grammar,
- * reading its tree, the walk. Without a file of JSON lines {sql} it makes statements of each size.
- *   bench/validate [FILE …]
+ * Microseconds of CPU time per statement by size, and the share of each layer: bytes, PostgreSQL's
+ * grammar, reading its tree, the walk. Without a file of JSON lines {sql} it makes statements of
+ * each size. bench/validate [FILE …]
  */
 #include <jansson.h>
 #include <pg_query.h>

@@ -170,8 +170,7 @@ static void help_all(void)
 	}
 	printf("\n");
 	help_options(CTL_ANY);
-	printf("\n  optimaxctl ask how many orders were placed in 2024\n"
-	       "  optimaxctl sql 'SELECT count(*) FROM orders' --json\n");
+	printf("\nExample: optimaxctl ask how many orders were placed in 2024 --json\n");
 }
 
 /* ---- start ---- */

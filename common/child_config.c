@@ -162,8 +162,7 @@ static void take_database(struct child_config *config, const struct config_datab
 	database->limit_time_ms = from->limit_time_ms;
 	database->limit_plan_cost = from->limit_plan_cost;
 	database->trust_role = from->trust_role;
-	take_texts(
-	    from->private_columns, &database->private_columns, &database->private_count);
+	take_texts(from->private_columns, &database->private_columns, &database->private_count);
 	database->share_values = from->share_values;
 	take_texts(
 	    from->allow_functions, &database->allow_functions, &database->allow_function_count);

@@ -237,7 +237,6 @@ static int64_t completion_age_ms(const struct request *request, const char *job)
 	return request->max_age_ms;
 }
 
-/* `type`: what the outcome is kept as; who asks after a flush of it joins no older flight. */
 void ask_generate(struct request *request, const char *job, enum cache_type type,
     void (*done)(struct request *request, const struct job_outcome *outcome))
 {

@@ -17,7 +17,8 @@ enum signal {
 /* Log-odds of a data question before a word is read; fitted with the signals' weights. */
 #define CLASSIFY_BASE (0.40)
 
-/* Tokens, and bytes, that are read: the rest of a longer text adds nothing that could be trusted more. */
+/* Tokens, and bytes, that are read: the rest of a longer text adds nothing that could be trusted
+ * more. */
 enum { CLASSIFY_TOKENS_MAX = 256, CLASSIFY_BYTES_MAX = 8 * 1024 };
 
 struct signal_row {

@@ -27,7 +27,8 @@ struct database {
 	char *name;
 	bool configured; /* false: was removed by a reload; waits for its workers to end */
 	int64_t limit_rows, limit_bytes;
-	char policy[33]; /* hash of databases[].allow: what it refuses must not come from the cache */
+	char policy[33]; /* hash of databases[].allow: what it refuses must not come from the cache
+	                  */
 	int cache_index; /* cache_database() */
 	char state[16]; /* ready, connecting, down or refused */
 	char reason[512]; /* why not ready; empty where it is */

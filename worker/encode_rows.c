@@ -122,7 +122,10 @@ void row_encoder_init(struct row_encoder *encoder, int64_t limit_rows, int64_t l
 	*encoder =
 	    (struct row_encoder){.limit_rows = limit_rows < UINT32_MAX ? limit_rows : UINT32_MAX,
 	        .limit_bytes = limit_bytes};
-	memset(buffer_reserve(&encoder->rows, ROWS_HEAD_BYTES), 0, ROWS_HEAD_BYTES);
+	/* Room for all that may be encoded is there before libpq takes a row: where the address
+	 * space ends, libpq must be the one to find out, for it says so and goes on. */
+	buffer_reserve(&encoder->rows, (size_t)limit_bytes + (size_t)2 * ENCODE_VALUE_BYTES_MAX);
+	memset(encoder->rows.data, 0, ROWS_HEAD_BYTES);
 	encoder->rows.size = ROWS_HEAD_BYTES;
 }
 

@@ -13,6 +13,8 @@ struct schema {
 	struct prompt_schema *prompt; /* of the vocabulary */
 };
 
+enum { TIMER_SLACK_MS = 5 }; /* a timer may fire that much before the time it stands for */
+
 struct generation {
 	struct generation *next;
 	struct generations *all;
@@ -207,6 +209,10 @@ static void give_up(struct generation *generation)
 
 	if (generation->asked == 0)
 		no_model(generation, &error);
+	/* Who gave too little time is told so, whatever the providers say of it. */
+	else if (generation->failed > 0 &&
+	         clock_now_ms() + TIMER_SLACK_MS >= generation->deadline_ms)
+		error_set(&error, ERROR_TIMEOUT, "no provider answered in the time of the request");
 	fail(generation, &error);
 }
 

@@ -133,8 +133,10 @@ static void give_up(struct pg_connection *connection, enum pg_state state, const
 {
 	char kept[sizeof(connection->reason)];
 	int64_t wait_ms = RETRY_LIMIT_MS;
+	/* A session that a row was too large for was sound, however short it was. */
 	bool served = connection->phase >= PHASE_SERVING &&
-	              clock_now_ms() - connection->ready_since_ms >= SERVED_MS;
+	              (reason == pg_connection_too_large ||
+	                  clock_now_ms() - connection->ready_since_ms >= SERVED_MS);
 
 	if (served)
 		backoff_reset(&connection->backoff);
