@@ -645,3 +645,21 @@ def test_unsure_is_routed_by_the_model(with_shop):
         assert (reply["route"], reply["via"], reply["text"]) == ("chat", "model", "Fine, thanks")
         assert daemon.stats()["model_routing"]["hits"] == 1
         assert len(model.requests) == 2
+
+
+def test_what_the_model_decides_is_evidence_for_the_threshold(with_shop):
+    """It is asked where the words leave doubt; how often it agrees with what they lean to is counted."""
+    def answer(request):
+        return '{"route": "chat"}' if "You decide" in request.messages[0]["content"] else "Fine, thanks"
+    with FakeModel([say(answer)]) as model:
+        daemon = with_shop(provider(model), routing={"min_confidence": "auto"})
+        assert daemon.stats()["min_confidence"] == 0.75  # nothing is known yet
+        for year in range(1950, 2010):
+            question = f"and in {year}?"
+            assert daemon.call("route", {"text": question})["route"] == "unsure"
+            assert daemon.ask(question)["via"] == "model"
+        counted = daemon.stats()["model_routing"]
+        assert counted["hits"] == counted["asked"] == 60
+        assert 0 <= counted["agreed"] <= 60
+        # All agreed, or all differed: either way the threshold has moved to where that is.
+        assert daemon.stats()["min_confidence"] != 0.75
