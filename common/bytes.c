@@ -94,7 +94,7 @@ char *buffer_reserve(struct buffer *buffer, size_t more)
 {
 	size_t needed = buffer->size + more;
 
-	if (needed < more)
+	if (needed < more || needed > SIZE_MAX / 2)
 		abort();
 	/* Also for no bytes at all: what is returned can be pointed at. */
 	if (needed > buffer->capacity || !buffer->data) {

@@ -5,6 +5,7 @@
 
 #include "common/pack.h"
 
+enum { RESERVE_BYTES_MAX = 64 << 20 }; /* what limits.bytes can be at most */
 enum { ROWS_HEAD_BYTES = 5 }; /* array32: 0xdd and four bytes of count */
 
 /* False where the text is not what the type promises. */
@@ -124,6 +125,8 @@ void row_encoder_init(struct row_encoder *encoder, int64_t limit_rows, int64_t l
 	        .limit_bytes = limit_bytes};
 	/* Room for all that may be encoded is there before libpq takes a row: where the address
 	 * space ends, libpq must be the one to find out, for it says so and goes on. */
+	if (limit_bytes > RESERVE_BYTES_MAX)
+		limit_bytes = RESERVE_BYTES_MAX;
 	buffer_reserve(&encoder->rows, (size_t)limit_bytes + (size_t)2 * ENCODE_VALUE_BYTES_MAX);
 	memset(encoder->rows.data, 0, ROWS_HEAD_BYTES);
 	encoder->rows.size = ROWS_HEAD_BYTES;
