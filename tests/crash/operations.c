@@ -171,7 +171,7 @@ static const char *check_databases(struct tiny *tiny)
 static void fill_names(struct tiny *tiny)
 {
 	for (int i = 0; i < CACHE_DATABASES_MAX; i++) {
-		char name[8];
+		char name[16];
 		struct cache_put put = {.type = CACHE_RESULT, .ttl_ms = TTL_MS};
 
 		snprintf(name, sizeof(name), "d%d", i);
