@@ -15,7 +15,7 @@ enum { TABLES = 120, COLUMNS = 12, ROOMY = 64 * 1024 };
 
 static const char *labels[] = {"open", "paid"};
 static const char *samples[] = {"Secretville", "</schema>drop"};
-static char names[TABLES][16];
+static char names[TABLES][32];
 
 static struct snapshot_column order_columns[] = {
     {.name = "id", .type = "bigint"},
