@@ -52,13 +52,26 @@ int route_call(struct call *call, const void *params)
 	return 0;
 }
 
+/* Ends a request with what a worker has encoded, and the time it took. */
+static void answer_pairs(struct request *request, struct bytes pairs)
+{
+	struct buffer message = BUFFER_INIT;
+	struct pack_counted_map map;
+
+	message_pack_response_head(&message, request->msgid);
+	map = pack_map_begin(&message);
+	reply_splice(&message, &map, pairs);
+	pack_total_time(&message, request->arrived_us);
+	map.pairs++;
+	pack_map_end(&message, &map);
+	request_answer_message(request, &message);
+}
+
 /* ---- check: the validator lives in the database workers ---- */
 
 static void checked(struct request *request, const struct job_outcome *outcome)
 {
-	struct buffer message = BUFFER_INIT;
 	struct validate_result result;
-	struct pack_counted_map map;
 	struct error error;
 
 	if (message_unpack(&validate_result_row, outcome->result, &result, &error) != 0) {
@@ -67,13 +80,7 @@ static void checked(struct request *request, const struct job_outcome *outcome)
 		request_fail(request, &error);
 		return;
 	}
-	message_pack_response_head(&message, request->msgid);
-	map = pack_map_begin(&message);
-	reply_splice(&message, &map, result.pairs);
-	pack_total_time(&message, request->arrived_us);
-	map.pairs++;
-	pack_map_end(&message, &map);
-	request_answer_message(request, &message);
+	answer_pairs(request, result.pairs);
 }
 
 int check_call(struct call *call, const void *params)
@@ -99,9 +106,7 @@ int check_call(struct call *call, const void *params)
 
 static void composed(struct request *request, const struct job_outcome *outcome)
 {
-	struct buffer message = BUFFER_INIT;
 	struct compose_result result;
-	struct pack_counted_map map;
 	struct error error;
 
 	if (message_unpack(&compose_result_row, outcome->result, &result, &error) != 0) {
@@ -110,13 +115,7 @@ static void composed(struct request *request, const struct job_outcome *outcome)
 		request_fail(request, &error);
 		return;
 	}
-	message_pack_response_head(&message, request->msgid);
-	map = pack_map_begin(&message);
-	reply_splice(&message, &map, result.pairs);
-	pack_total_time(&message, request->arrived_us);
-	map.pairs++;
-	pack_map_end(&message, &map);
-	request_answer_message(request, &message);
+	answer_pairs(request, result.pairs);
 }
 
 int prompt_call(struct call *call, const void *params)
