@@ -92,6 +92,8 @@ static int request_fail(struct ctl *ctl, const struct optimax_reply *reply)
 	}
 	if (error->retry_after_ms > 0)
 		fprintf(stderr, "  try again in %lld ms\n", (long long)error->retry_after_ms);
+	if (ctl->explain && ctl_format(ctl) == CTL_PEOPLE)
+		ctl_print_reasons(optimax_reply_value(reply));
 	if (ctl->json) {
 		fputs("{\"error\": ", stdout);
 		ctl_json_value(stdout, optimax_reply_value(reply));

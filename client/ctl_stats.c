@@ -79,6 +79,7 @@ static void stats_figures(const msgpack_object *map)
 	const msgpack_object *model = optimax_get(map, "model_routing");
 	const msgpack_object *cache = optimax_get(map, "cache_stats");
 	const msgpack_object *times = optimax_get(map, "response_times");
+	const msgpack_object *repairs = optimax_get(map, "sql_repairs");
 	char a[CTL_NUMBER], b[CTL_NUMBER];
 
 	printf("requests        %s", ctl_count(a, ctl_map_integer(map, "total_requests")));
@@ -93,6 +94,10 @@ static void stats_figures(const msgpack_object *map)
 		    ctl_count(a, ctl_map_integer(model, "agreed")),
 		    ctl_count(b, ctl_map_integer(model, "asked")));
 	printf("\n");
+	if (ctl_map_integer(repairs, "asked") > 0)
+		printf("sql repairs     %s asked of models, %s requests answered by them\n",
+		    ctl_count(a, ctl_map_integer(repairs, "asked")),
+		    ctl_count(b, ctl_map_integer(repairs, "mended")));
 	printf("cache           %.1f %% hits", 100 * ctl_map_number(cache, "hit_rate"));
 	if (optimax_get(cache, "bytes"))
 		printf(", %s entries, %s", ctl_count(a, ctl_map_integer(cache, "total_entries")),

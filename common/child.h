@@ -69,6 +69,7 @@ struct child_config {
 	double min_confidence;
 	char *when_unsure;
 	char *prompts_version;
+	int64_t repairs;
 	int64_t started_ms, supervisor_pid;
 	size_t database_count, provider_count, keyword_count, pattern_count, prompt_count,
 	    example_count, correction_count;

@@ -106,6 +106,7 @@ static void take_begin(struct child_config *config, const struct config_begin_pa
 	config->min_confidence = from->min_confidence;
 	config->when_unsure = bytes_to_string(from->when_unsure);
 	config->prompts_version = bytes_to_string(from->prompts_version);
+	config->repairs = from->repairs;
 	config->started_ms = from->started_ms;
 	config->supervisor_pid = from->supervisor_pid;
 }

@@ -9,6 +9,7 @@
  *            ▼
  *          reply
  *
+ * SQL of a provider that execute refuses goes back to be generated once more (repair.c).
  * Each step either ends the request or starts what the next one waits for.
  */
 #include "daemon/ask.h"
@@ -21,6 +22,7 @@
 #include "daemon/entry.h"
 #include "daemon/examples.h"
 #include "daemon/keys.h"
+#include "daemon/repair.h"
 #include "daemon/request.h"
 #include "daemon/router.h"
 #include "shm/cache.h"
@@ -46,6 +48,7 @@ static struct reply reply_of(struct request *request, const char *route)
 	reply.via = request->via;
 	reply.confidence = request->confidence;
 	reply.explain = request->explain;
+	reply.attempts = &request->attempts;
 	reply.stream = request->stream;
 	reply.provider = view_if_any(&request->provider);
 	if (request->classified)
@@ -68,6 +71,7 @@ static struct reply data_reply(struct request *request, struct bytes pairs)
 {
 	struct reply reply = reply_of(request, "sql");
 
+	repair_succeeded(request);
 	reply.database = bytes_of_string(request->database->name);
 	reply.sql = bytes_of_buffer(&request->sql);
 	reply.pairs = pairs;
@@ -151,6 +155,7 @@ static void execute(struct request *request)
 	}
 	params.schema_version = bytes_of_string(database->snapshot->version);
 	request = request_keep(request);
+	request->failed = repair_or_fail;
 	(request->stream ? request_submit_parts : request_submit)(request, database->pool,
 	    flight_key(request, key), MESSAGE_ID_EXECUTE, &params, executed);
 }
@@ -217,12 +222,20 @@ void ask_generated(struct request *request, const struct job_outcome *outcome)
 		request_fail(request, &error);
 		return;
 	}
-	request->time_us[TIME_GENERATE] = result.generate_us;
+	if (request->time_us[TIME_GENERATE] < 0)
+		request->time_us[TIME_GENERATE] = 0;
+	request->time_us[TIME_GENERATE] += result.generate_us;
 	if (result.text.data) {
 		generated_text(request, &result);
 		return;
 	}
+	if (request->refusal && repair_is_stuck(request, result.sql))
+		return;
+	buffer_reset(&request->sql);
+	buffer_reset(&request->provider);
+	buffer_reset(&request->completion_key);
 	buffer_append_bytes(&request->sql, result.sql);
+	buffer_append_bytes(&request->completion_key, result.completion_key);
 	buffer_append_bytes(&request->provider, result.provider);
 	ask_statement(request);
 }
@@ -240,7 +253,7 @@ static int64_t completion_age_ms(const struct request *request, const char *job)
 void ask_generate(struct request *request, const char *job, enum cache_type type,
     void (*done)(struct request *request, const struct job_outcome *outcome))
 {
-	CLEAN(buffer) struct buffer examples = BUFFER_INIT;
+	CLEAN(buffer) struct buffer examples = BUFFER_INIT, reason = BUFFER_INIT;
 	struct router *router = request->router;
 	struct generate_params params = {
 	    .job = bytes_of_string(job),
@@ -261,14 +274,20 @@ void ask_generate(struct request *request, const char *job, enum cache_type type
 			params.schema_version =
 			    bytes_of_string(request->database->snapshot->version);
 	}
-	if (request->database && strcmp(job, "sql") == 0 &&
+	if (request->database && type == CACHE_STATEMENT &&
 	    examples_pick(request->database->examples, request->question, &examples))
 		params.examples = bytes_of_buffer(&examples);
+	if (request->refusal) {
+		params.sql = bytes_of_buffer(&request->sql);
+		repair_reason(request, &reason);
+		params.error = bytes_of_buffer(&reason);
+	}
 	entry_question_key(request);
 	/* Who wants none from the cache must not share with who takes one. */
 	buffer_printf(&router->key, "%s %lld", job, (long long)params.max_age_ms);
 	buffer_append(
 	    &router->key, &request->generations[type], sizeof(request->generations[type]));
+	buffer_append_bytes(&router->key, params.sql);
 	(params.stream ? request_submit_text : request_submit)(request, router->inference,
 	    bytes_of_buffer(&router->key), MESSAGE_ID_GENERATE, &params, done);
 }

@@ -25,7 +25,7 @@ void ask_route(struct request *request);
 enum request_route ask_corrected(const struct request *request);
 
 /* A job for the providers. `type`: what the outcome is kept as; who asks after a flush of it
- * joins no older flight. */
+ * joins no older flight. Of the job repair the request's SQL and refusal go along. */
 void ask_generate(struct request *request, const char *job, enum cache_type type,
     void (*done)(struct request *request, const struct job_outcome *outcome));
 void ask_generate_sql(struct request *request);

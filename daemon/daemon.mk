@@ -3,7 +3,7 @@
 # the router: no password, no key, no network
 optimaxlibexec_PROGRAMS += optimax-router
 optimax_router_SOURCES = \
-	daemon/ask.c daemon/ask.h daemon/ask_call.c daemon/ask_route.c \
+	daemon/ask.c daemon/ask.h daemon/ask_call.c daemon/ask_route.c daemon/repair.c daemon/repair.h \
 	daemon/client.c daemon/client.h \
 	daemon/control.c daemon/control.h \
 	daemon/databases.c daemon/databases.h \

@@ -137,6 +137,10 @@ void figures_pack(
 	pack_routing(sum, message);
 	pack_string(message, "cache_stats");
 	pack_cache(sum, usage, message);
+	pack_string(message, "sql_repairs");
+	pack_map(message, 2);
+	pack_pair_int(message, "asked", (int64_t)sum->counters[METRIC_SQL_REPAIRS]);
+	pack_pair_int(message, "mended", (int64_t)sum->counters[METRIC_SQL_REPAIRED]);
 	pack_string(message, "response_times");
 	pack_response_times(&sum->histograms[METRIC_RESPONSE], message);
 }

@@ -46,7 +46,7 @@ int route_call(struct call *call, const void *params)
 	pack_pair_string(&message, "route", route_name(result.route));
 	pack_pair_float(&message, "confidence", result.confidence);
 	pack_string(&message, "reasons");
-	reply_pack_reasons(&result, NULL, &message);
+	reply_pack_reasons(&result, NULL, NULL, &message);
 	pack_total_time(&message, call->arrived_us);
 	client_answer(call->client, &message);
 	return 0;

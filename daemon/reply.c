@@ -33,12 +33,26 @@ static void pack_times(const struct reply *reply, struct buffer *message)
 			pack_pair_int(message, time_names[i], reply->time_us[i]);
 }
 
-void reply_pack_reasons(
-    const struct classification *classification, const char *not_cached, struct buffer *message)
+void reply_add_attempt(struct attempts *attempts, const struct error *error, struct bytes sql)
+{
+	CLEAN(buffer) struct buffer text = BUFFER_INIT;
+
+	buffer_printf(&text, "%s: %s", error_name(error->code), error->message);
+	if (sql.data)
+		buffer_printf(&text, "; it was: %.*s", (int)sql.size, sql.data);
+	attempts->count++;
+	pack_map(&attempts->reasons, 2);
+	pack_pair_string(&attempts->reasons, "signal", "attempt");
+	pack_pair_text(&attempts->reasons, "text", bytes_of_buffer(&text));
+}
+
+void reply_pack_reasons(const struct classification *classification,
+    const struct attempts *attempts, const char *not_cached, struct buffer *message)
 {
 	size_t count = classification ? classification->reason_count : 0;
+	size_t attempted = attempts ? attempts->count : 0;
 
-	pack_array(message, count + (not_cached != NULL));
+	pack_array(message, count + attempted + (not_cached != NULL));
 	for (size_t i = 0; i < count; i++) {
 		const struct classify_reason *reason = &classification->reasons[i];
 
@@ -47,6 +61,8 @@ void reply_pack_reasons(
 		pack_pair_string(message, "text", reason->text);
 		pack_pair_float(message, "weight", round(reason->weight * 1000) / 1000);
 	}
+	if (attempted)
+		buffer_append_bytes(message, bytes_of_buffer(&attempts->reasons));
 	if (!not_cached)
 		return;
 	pack_map(message, 2);
@@ -83,7 +99,12 @@ static uint32_t pack_own_pairs(const struct reply *reply, struct buffer *message
 	}
 	if (reply->explain) {
 		pack_string(message, "reasons");
-		reply_pack_reasons(reply->classification, reply->not_cached, message);
+		reply_pack_reasons(
+		    reply->classification, reply->attempts, reply->not_cached, message);
+		count++;
+	}
+	if (reply->attempts && reply->attempts->repairs > 0) {
+		pack_pair_int(message, "repairs", reply->attempts->repairs);
 		count++;
 	}
 	pack_optional_text(message, &count, "provider", reply->provider);
@@ -212,4 +233,23 @@ void reply_pack(const struct reply *reply, struct buffer *message)
 	if (reply->pairs.data)
 		reply_splice(message, &map, reply->pairs);
 	pack_map_end(message, &map);
+}
+
+void reply_pack_error(struct buffer *message, uint32_t msgid, const struct error *error,
+    const struct attempts *attempts)
+{
+	CLEAN(buffer) struct buffer pairs = BUFFER_INIT;
+	struct pack_counted_map map;
+
+	pack_array(message, 4);
+	pack_int(message, RPC_RESPONSE);
+	pack_int(message, msgid);
+	message_pack_error_map(&pairs, error);
+	map = pack_map_begin(message);
+	reply_splice(message, &map, bytes_of_buffer(&pairs));
+	pack_string(message, "reasons");
+	reply_pack_reasons(NULL, attempts, NULL, message);
+	map.pairs++;
+	pack_map_end(message, &map);
+	pack_nil(message);
 }

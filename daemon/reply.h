@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/bytes.h"
+#include "common/error.h"
 #include "daemon/classify.h"
 
 enum reply_time {
@@ -19,6 +20,13 @@ enum reply_time {
 	TIME_VALIDATE,
 	TIME_EXECUTE,
 	TIME_COUNT
+};
+
+/* At SQL by a provider, that came to nothing: reasons, as encoded maps. */
+struct attempts {
+	unsigned repairs; /* statements that were to be mended */
+	unsigned count;
+	struct buffer reasons;
 };
 
 /* What a reply says; views belong to whoever fills it. */
@@ -33,6 +41,7 @@ struct reply {
 	struct bytes database, sql, provider; /* absent: left out */
 	struct bytes text; /* a chat reply's */
 	struct bytes pairs; /* a data reply's: encoded map of columns, rows, row_count, truncated */
+	const struct attempts *attempts; /* NULL: none */
 	bool explain;
 	const char *not_cached; /* why not stored; NULL: it was, or it came from the cache */
 	const struct classification *classification; /* with explain; NULL: none was made */
@@ -49,9 +58,15 @@ void reply_pack(const struct reply *reply, struct buffer *message);
 void reply_pack_delta(
     struct buffer *message, uint32_t msgid, int64_t sequence, struct bytes encoded_map);
 
-/* Appends a list of reasons, also for the method route. */
-void reply_pack_reasons(
-    const struct classification *classification, const char *not_cached, struct buffer *message);
+/* Appends a list of reasons, also for the method route. All but the buffer may be NULL. */
+void reply_pack_reasons(const struct classification *classification,
+    const struct attempts *attempts, const char *not_cached, struct buffer *message);
+/* Adds one more. sql: what failed; absent: no statement came. */
+void reply_add_attempt(struct attempts *attempts, const struct error *error, struct bytes sql);
+
+/* Appends a response that is an error, with the attempts that led to it as its reasons. */
+void reply_pack_error(struct buffer *message, uint32_t msgid, const struct error *error,
+    const struct attempts *attempts);
 
 /* Appends another encoded map's pairs as bytes, and counts them. */
 struct pack_counted_map;

@@ -28,6 +28,9 @@ void request_free(struct request *request)
 	buffer_deinit(&request->storage);
 	buffer_deinit(&request->sql);
 	buffer_deinit(&request->provider);
+	buffer_deinit(&request->completion_key);
+	buffer_deinit(&request->attempts.reasons);
+	free(request->refusal);
 	if (!request->kept)
 		return;
 	pool_leave(&request->waiter);
@@ -108,6 +111,7 @@ struct request *request_keep(struct request *request)
 	kept = must_alloc(sizeof(*kept));
 	*kept = *request;
 	request->storage = request->sql = request->provider = BUFFER_INIT;
+	request->completion_key = request->attempts.reasons = BUFFER_INIT;
 	kept->kept = true;
 	kept->pending.abandon = abandon;
 	keep_views(kept);
@@ -116,12 +120,20 @@ struct request *request_keep(struct request *request)
 	return kept;
 }
 
+static void job_failed(struct request *request, const struct error *error)
+{
+	if (request->failed)
+		request->failed(request, error);
+	else
+		request_fail(request, error);
+}
+
 static void job_done(struct waiter *waiter, const struct job_outcome *outcome)
 {
 	struct request *request = of_waiter(waiter);
 
 	if (outcome->error)
-		request_fail(request, outcome->error);
+		job_failed(request, outcome->error);
 	else
 		request->done(request, outcome);
 }
@@ -180,7 +192,7 @@ void request_submit(struct request *request, struct pool *pool, struct bytes key
 	request->waiter.done = job_done;
 	if (pool_submit(pool, request->no_cache ? BYTES_NONE : key, id, params, &request->waiter,
 	        request->deadline_ms, &error) != 0)
-		request_fail(request, &error);
+		job_failed(request, &error);
 }
 
 static void unpend(struct request *request)
@@ -208,6 +220,14 @@ void request_answer(struct request *request, const struct reply *reply)
 
 void request_fail(struct request *request, const struct error *error)
 {
+	struct buffer message = BUFFER_INIT;
+
+	if (request->explain && request->attempts.count > 0) {
+		metrics_add(request->router->metrics, METRIC_REQUEST_ERRORS, 1);
+		reply_pack_error(&message, request->msgid, error, &request->attempts);
+		request_answer_message(request, &message);
+		return;
+	}
 	unpend(request);
 	client_answer_error(request->client, request->msgid, error);
 	request_free(request);

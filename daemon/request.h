@@ -26,6 +26,8 @@ struct request {
 	struct pending pending;
 	struct waiter waiter;
 	void (*done)(struct request *request, const struct job_outcome *outcome);
+	/* What becomes of the job's failure; NULL: the request's. */
+	void (*failed)(struct request *request, const struct error *error);
 	struct event *deadline; /* on the heap only */
 	bool kept; /* on the heap and pending */
 
@@ -47,6 +49,9 @@ struct request {
 
 	struct buffer storage; /* of the views above, once kept */
 	struct buffer sql, provider; /* found or generated */
+	struct buffer completion_key; /* of the entry that the SQL is in; empty: none */
+	struct attempts attempts; /* at SQL, that came to nothing */
+	struct error *refusal; /* of the last of them; NULL: none */
 	const char *via; /* static text; NULL: not decided */
 	double confidence;
 	bool has_statement; /* sql came from a statement entry: it need not be stored */
@@ -64,7 +69,7 @@ void request_free(struct request *request);
  * with; the stack's is empty then. Nothing happens to one that is kept. */
 struct request *request_keep(struct request *request);
 
-/* Starts a job that `done` continues; the request must be kept. An error ends the request. */
+/* Starts a job that `done` continues, or `failed`; the request must be kept. */
 void request_submit(struct request *request, struct pool *pool, struct bytes key,
     enum message_id id, const void *params,
     void (*done)(struct request *request, const struct job_outcome *outcome));

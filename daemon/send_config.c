@@ -30,6 +30,7 @@ static void pack_begin(
 	params.when_unsure = bytes_of_string(config->when_unsure);
 	config_files_version(config, version);
 	params.prompts_version = bytes_of_string(version);
+	params.repairs = config->repairs;
 	params.started_ms = receiver->started_ms;
 	params.supervisor_pid = receiver->supervisor_pid;
 	message_pack_notification(buffer, MESSAGE_ID_CONFIG_BEGIN, &params);

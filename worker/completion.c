@@ -6,6 +6,10 @@
 
 #include "common/limits.h"
 
+static const char sql_schema[] =
+    "{\"type\":\"object\",\"properties\":{\"sql\":{\"type\":\"string\"}},"
+    "\"required\":[\"sql\"],\"additionalProperties\":false}";
+
 /* What a job's completion has: an object with one key. */
 static const struct {
 	const char *key; /* NULL: plain text */
@@ -14,8 +18,8 @@ static const struct {
     [PROVIDER_ROUTE] = {"route", "{\"type\":\"object\",\"properties\":{\"route\":{\"type\":"
                                  "\"string\",\"enum\":[\"sql\",\"chat\"]}},\"required\":["
                                  "\"route\"],\"additionalProperties\":false}"},
-    [PROVIDER_SQL] = {"sql", "{\"type\":\"object\",\"properties\":{\"sql\":{\"type\":\"string\"}},"
-                             "\"required\":[\"sql\"],\"additionalProperties\":false}"},
+    [PROVIDER_SQL] = {"sql", sql_schema},
+    [PROVIDER_REPAIR] = {"sql", sql_schema},
 };
 
 const char *completion_schema(enum provider_job job)
@@ -155,7 +159,7 @@ static bool search(enum provider_job job, struct bytes text, struct buffer *answ
 
 	return read_object(text, key, answer) || read_object(fenced(text), key, answer) ||
 	       read_object(braced(text), key, answer) ||
-	       (job == PROVIDER_SQL ? find_sql(text, answer) : find_route(text, answer));
+	       (provider_job_makes_sql(job) ? find_sql(text, answer) : find_route(text, answer));
 }
 
 static int check(enum provider_job job, struct bytes answer, struct error *ret_error)
@@ -167,7 +171,7 @@ static int check(enum provider_job job, struct bytes answer, struct error *ret_e
 	if (answer.size == 0)
 		return error_set(ret_error, ERROR_UNANSWERABLE,
 		    "the model says that the question can't be answered from this schema");
-	if (job == PROVIDER_SQL && answer.size > LIMIT_SQL_BYTES)
+	if (provider_job_makes_sql(job) && answer.size > LIMIT_SQL_BYTES)
 		return error_set(ret_error, ERROR_MODEL_ERROR,
 		    "its SQL has %zu bytes; at most %d are run", answer.size, LIMIT_SQL_BYTES);
 	if (job == PROVIDER_ROUTE && !bytes_equal_string(answer, "sql") &&

@@ -24,6 +24,7 @@ bool completion_cache_answer(
 	if (completion_read(call->job, bytes_of_buffer(&completion), &call->answer, &error) != 0)
 		return false;
 	call->age_ms = hit.age_ms;
+	buffer_append_bytes(&call->cache_key, key);
 	return true;
 }
 
@@ -35,7 +36,7 @@ uint32_t completion_cache_generation(
 	return cache_generation(provider->cache, CACHE_LLM, cache_index(provider, call));
 }
 
-void completion_cache_keep(const struct provider *provider, const struct provider_call *call,
+void completion_cache_keep(const struct provider *provider, struct provider_call *call,
     uint32_t generation, struct bytes key, struct bytes completion, int64_t took_us)
 {
 	struct cache_put put = {
@@ -50,5 +51,6 @@ void completion_cache_keep(const struct provider *provider, const struct provide
 	if (!provider->cache || completion.size == 0)
 		return;
 	put.database = cache_index(provider, call);
-	cache_put(provider->cache, &put);
+	if (cache_put(provider->cache, &put) == CACHE_OK)
+		buffer_append_bytes(&call->cache_key, key);
 }

@@ -5,12 +5,6 @@
 
 enum { DEFAULT_PROMPT_BYTES = 64 * 1024 }; /* where no model is configured */
 
-static const enum prompt_kind kinds[PROVIDER_JOB_COUNT] = {
-    [PROVIDER_ROUTE] = PROMPT_ROUTE,
-    [PROVIDER_SQL] = PROMPT_SQL,
-    [PROVIDER_CHAT] = PROMPT_CHAT,
-};
-
 /* The first one that is asked with a prompt; NULL: none is. */
 static const struct child_provider *first_model(const struct generations *generations)
 {
@@ -44,10 +38,11 @@ int compose_reply_pack(const struct generations *generations, const struct compo
 	struct prompt prompt = {0};
 	int r;
 
-	if (job == PROVIDER_JOB_COUNT)
+	/* A repair has a statement and an error, which nobody gives here. */
+	if (job == PROVIDER_JOB_COUNT || job == PROVIDER_REPAIR)
 		return error_set(
 		    ret_error, ERROR_BAD_REQUEST, "\"job\" must be sql, route or chat");
-	request.kind = kinds[job];
+	request.kind = provider_job_prompt(job);
 	r = prompt_compose(generations->config, &request, &prompt, ret_error);
 	if (r == 0) {
 		pack_map(ret_pairs, model ? 4 : 3);

@@ -141,6 +141,7 @@ static void finish(struct generation *generation)
 	unlink_generation(generation);
 	buffer_deinit(&generation->strings);
 	buffer_deinit(&generation->call.answer);
+	buffer_deinit(&generation->call.cache_key);
 	free(generation);
 }
 
@@ -168,7 +169,7 @@ static void answer(struct generation *generation)
 	message_init(&generate_result_row, &result);
 	result.provider =
 	    bytes_of_string(generation->all->providers[generation->provider].settings->name);
-	if (call->job == PROVIDER_SQL)
+	if (provider_job_makes_sql(call->job))
 		result.sql = text;
 	else if (call->job == PROVIDER_CHAT)
 		result.text = text.data ? text : bytes_of("", 0);
@@ -176,6 +177,8 @@ static void answer(struct generation *generation)
 		result.route = text;
 	if (call->age_ms >= 0)
 		result.age_ms = call->age_ms;
+	if (provider_job_makes_sql(call->job) && call->cache_key.size > 0)
+		result.completion_key = bytes_of_buffer(&call->cache_key);
 	result.generate_us = clock_now_us() - generation->began_us;
 	message_pack_response(&message, generation->msgid, &generate_result_row, &result);
 	generation->all->send(generation->all->owner, &message);
@@ -188,7 +191,8 @@ static void no_model(const struct generation *generation, struct error *error)
 {
 	static const char *const jobs[] = {[PROVIDER_ROUTE] = "decide whether this is about data",
 	    [PROVIDER_SQL] = "turn a question into SQL",
-	    [PROVIDER_CHAT] = "answer what is not about data"};
+	    [PROVIDER_CHAT] = "answer what is not about data",
+	    [PROVIDER_REPAIR] = "mend SQL"};
 	const struct generations *all = generation->all;
 
 	error_set(error, ERROR_NO_MODEL,
@@ -259,6 +263,7 @@ static void ask(struct generation *generation, struct provider *provider)
 	call->state = NULL;
 	call->age_ms = -1;
 	buffer_reset(&call->answer);
+	buffer_reset(&call->cache_key);
 	call->vocabulary = schema ? schema->vocabulary : NULL;
 	call->schema = schema ? schema->prompt : NULL;
 	call->config = all->config;
@@ -345,11 +350,14 @@ static struct generation *new_generation(
 	generation->began_us = clock_now_us();
 	generation->deadline_ms = clock_now_ms() + params->timeout_ms;
 	buffer_reserve(&generation->strings, params->question.size + params->history.size +
-	                                         params->database.size + params->examples.size + 1);
+	                                         params->database.size + params->examples.size +
+	                                         params->sql.size + params->error.size + 1);
 	call->job = provider_job_find(params->job);
 	call->question = keep(&generation->strings, params->question);
 	call->history = keep(&generation->strings, params->history);
 	call->examples = keep(&generation->strings, params->examples);
+	call->sql = keep(&generation->strings, params->sql);
+	call->error = keep(&generation->strings, params->error);
 	call->database = keep(&generation->strings, params->database);
 	call->client = params->client == FIELD_ABSENT ? 0 : params->client;
 	call->max_age_ms = params->max_age_ms == FIELD_ABSENT ? -1 : params->max_age_ms;
@@ -367,13 +375,14 @@ static int check(
     const struct generations *all, const struct generate_params *params, struct error *ret_error)
 {
 	if (provider_job_find(params->job) == PROVIDER_JOB_COUNT)
-		return error_set(ret_error, ERROR_BAD_REQUEST, "job must be route, sql or chat");
+		return error_set(
+		    ret_error, ERROR_BAD_REQUEST, "job must be route, sql, chat or repair");
 	if (all->count >= GENERATIONS_MAX) {
 		error_set(ret_error, ERROR_OVERLOADED, "the inference worker has too many jobs");
 		ret_error->retry_after_ms = 100;
 		return ret_error->code;
 	}
-	if (provider_job_find(params->job) == PROVIDER_SQL && params->database.data &&
+	if (provider_job_makes_sql(provider_job_find(params->job)) && params->database.data &&
 	    !find_schema(all, params->database))
 		return error_set(ret_error, ERROR_DATABASE_UNAVAILABLE,
 		    "the schema of %.*s has not been read yet", (int)params->database.size,

@@ -25,13 +25,12 @@ static int add_message(
 static json_t *build_messages(const struct child_provider *settings,
     const struct provider_call *call, struct model_prompt *prompt, struct error *ret_error)
 {
-	static const enum prompt_kind kinds[PROVIDER_JOB_COUNT] = {[PROVIDER_ROUTE] = PROMPT_ROUTE,
-	    [PROVIDER_SQL] = PROMPT_SQL,
-	    [PROVIDER_CHAT] = PROMPT_CHAT};
-	struct prompt_request request = {.kind = kinds[call->job],
+	struct prompt_request request = {.kind = provider_job_prompt(call->job),
 	    .question = call->question,
 	    .history = call->history,
 	    .examples = call->examples,
+	    .sql = call->sql,
+	    .error = call->error,
 	    .schema = call->schema,
 	    .max_bytes = (size_t)settings->max_prompt};
 	struct prompt composed = {0};
@@ -56,11 +55,13 @@ static const char *choose_model(
 {
 	const char *const by_job[PROVIDER_JOB_COUNT] = {[PROVIDER_ROUTE] = settings->model_route,
 	    [PROVIDER_SQL] = settings->model_sql,
-	    [PROVIDER_CHAT] = settings->model_chat};
+	    [PROVIDER_CHAT] = settings->model_chat,
+	    [PROVIDER_REPAIR] = settings->model_sql};
 
-	if (call->job == PROVIDER_SQL && settings->model_hard) {
+	if (provider_job_makes_sql(call->job) && settings->model_hard) {
 		struct hardness hardness = hardness_measure(call->question, call->vocabulary);
 
+		hardness.failures = call->job == PROVIDER_REPAIR;
 		if (hardness_is_hard(&hardness))
 			return settings->model_hard;
 	}

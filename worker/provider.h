@@ -12,8 +12,7 @@
 #include "common/child.h"
 #include "common/error.h"
 #include "text/vocabulary.h"
-
-enum provider_job { PROVIDER_ROUTE, PROVIDER_SQL, PROVIDER_CHAT, PROVIDER_JOB_COUNT };
+#include "worker/provider_job.h"
 
 struct cache;
 struct metrics;
@@ -27,6 +26,7 @@ struct provider_call {
 	struct bytes history; /* encoded; data NULL: none */
 	struct bytes database; /* whose schema it is */
 	struct bytes examples; /* verified ones: question, SQL, question, SQL …; data NULL: none */
+	struct bytes sql, error; /* of a repair: what was refused, and why */
 	const struct vocabulary *vocabulary; /* valid only during generate; NULL: no schema */
 	int64_t client; /* whose it is: clients take turns */
 	const struct prompt_schema *schema; /* the same, for prompt_compose */
@@ -41,6 +41,7 @@ struct provider_call {
 	/* Exactly one is filled when done is called without an error. */
 	struct buffer answer; /* SQL, text, or "sql" or "chat" of a route job */
 	int64_t age_ms; /* where it came from the cache; else -1 */
+	struct buffer cache_key; /* under which the cache has it; empty: not there */
 	/* Call once, from generate or later. ERROR_UNANSWERABLE: declined; another: failed. */
 	void (*done)(struct provider_call *call, const struct error *error);
 	void *owner;
@@ -75,7 +76,5 @@ struct provider {
 
 /* NULL where this version has none of that name. */
 const struct provider_type *provider_type_find(const char *name);
-/* The job of that name on the wire, or PROVIDER_JOB_COUNT. */
-enum provider_job provider_job_find(struct bytes name);
 
 extern const struct provider_type provider_builtin, provider_ollama, provider_openai;

@@ -227,6 +227,9 @@ static bool validate_job(struct query_job *job)
 		return true;
 	error_set(&error, ERROR_SQL_REJECTED, "%s", job->verdict.reason);
 	error_set_detail(&error, "%s", check_code_name(job->verdict.code));
+	/* As PostgreSQL would say it: no other wording helps. */
+	if (job->verdict.no_privilege)
+		memcpy(error.sqlstate, "42501", sizeof("42501"));
 	finish_with_error(job, &error);
 	return false;
 }

@@ -12,7 +12,7 @@
 
 static const char *const code_names[] = {
     [CHECK_ALLOW] = "allow",
-#define CHECK_CODE(id, name, meaning) [CHECK_##id] = name,
+#define CHECK_CODE(id, name, mendable, meaning) [CHECK_##id] = name,
 #include "common/check_codes.def"
 #undef CHECK_CODE
 };

@@ -13,7 +13,7 @@ struct policy;
 
 enum check_code {
 	CHECK_ALLOW,
-#define CHECK_CODE(id, name, meaning) CHECK_##id,
+#define CHECK_CODE(id, name, mendable, meaning) CHECK_##id,
 #include "common/check_codes.def"
 #undef CHECK_CODE
 	CHECK_COUNT
@@ -26,6 +26,7 @@ struct verdict_relation {
 
 struct verdict {
 	enum check_code code; /* CHECK_ALLOW: it may run */
+	bool no_privilege; /* of CHECK_RELATION: the role may not read it */
 	char reason[512]; /* names the thing, its place, and what to do instead */
 	size_t relation_count;
 	struct verdict_relation *relations; /* sorted, each once; what is read */

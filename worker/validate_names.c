@@ -453,11 +453,13 @@ static bool check_known_relation(struct validation *validation, const struct sna
 {
 	/* A listed one may be open by columns. */
 	if (!table->readable && policy_relation(validation->policy, table, table->schema,
-	                            table->name) != ALLOWANCE_GIVEN)
+	                            table->name) != ALLOWANCE_GIVEN) {
+		validation->verdict->no_privilege = true;
 		return validation_refuse(validation, CHECK_RELATION,
 		    "relation \"%s.%s\" at character %zu is not allowed: the database role holds "
 		    "no SELECT on it; ask for another table",
 		    table->schema, table->name, validation_place(validation));
+	}
 	return policy_is_view(table) ? view_check(validation, table)
 	                             : check_table(validation, table);
 }

@@ -72,6 +72,7 @@ optimax_inference_LDADD = $(MODEL_LIBS)
 # the gateway to model servers, in optimax-inference
 noinst_LIBRARIES += libmodel.a
 libmodel_a_SOURCES = \
+	worker/provider_job.c worker/provider_job.h \
 	worker/breaker.c worker/breaker.h \
 	worker/completion.c worker/completion.h \
 	worker/completion_cache.c worker/completion_cache.h \

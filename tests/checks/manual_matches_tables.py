@@ -55,7 +55,7 @@ def main():
     codes = re.findall(r'^ERROR\(\w+, "(\w+)"', (TOP / "common/errors.def").read_text(), re.M)
     section = re.search(r"^\.SH ERRORS\n(.*?)^\.SH ", protocol, re.M | re.S)[1]
     faults += compare("error", codes, re.findall(r"^\.TP\n\.B (\w+)$", section, re.M))
-    codes = re.findall(r'^CHECK_CODE\(\w+, "(\w+)"', (TOP / "common/check_codes.def").read_text(), re.M)
+    codes = re.findall(r'^CHECK_CODE\(\w+, "(\w+)",', (TOP / "common/check_codes.def").read_text(), re.M)
     section = re.search(r"^\.SH CHECK CODES\n(.*?)^\.SH ", protocol, re.M | re.S)[1]
     faults += compare("check code", codes, re.findall(r"^\.TP\n\.B (\w+)$", section, re.M))
 
