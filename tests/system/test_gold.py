@@ -3,11 +3,14 @@ Needs the folder of the shared data in OPTIMAX_SHARED_DATA."""
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from client import RpcError
+from fake_model import FakeModel, say
+from test_models import provider
 
 SHARED = Path(os.environ.get("OPTIMAX_SHARED_DATA", "")) / "nl2sql" / "dev"
 NULL = "\x01"
@@ -51,24 +54,66 @@ def same_rows(ours, theirs, ordered):
         len(a) == len(b) and all(map(same_value, a, b)) for a, b in zip(ours, theirs))
 
 
-def test_every_gold_gives_its_own_result(new_daemon, cluster, loaded):
-    daemon = new_daemon(databases=[{"name": name, "dsn": cluster.dsn(there), "workers": 1, "limits": LIMITS}
-                                   for name, there in loaded.items()])
+@pytest.fixture(scope="module")
+def questions(loaded):
+    return [json.loads(line) for line in (SHARED / "questions.jsonl").read_text().splitlines()]
+
+
+def databases_of(cluster, loaded):
+    return [{"name": name, "dsn": cluster.dsn(there), "workers": 1, "limits": LIMITS} for name, there in loaded.items()]
+
+
+def fault_of(cluster, loaded, question, done):
+    """Why what optimaxctl gave is not what the gold statement gives; None: it is."""
+    if done.returncode:
+        return done.stderr
+    reply = json.loads(done.stdout)
+    theirs = cluster.psql(f"\\pset null '{NULL}'\n{question['gold'].rstrip().rstrip(';')};", loaded[question["db"]])
+    if not same_rows(reply["rows"], theirs, question["ordered"]):
+        return f"{reply['rows'][:3]} for {theirs[:3]}"
+    return None
+
+
+def test_every_gold_gives_its_own_result(new_daemon, cluster, loaded, questions):
+    daemon = new_daemon(databases=databases_of(cluster, loaded))
     daemon.wait_serving()
-    questions = [json.loads(line) for line in (SHARED / "questions.jsonl").read_text().splitlines()]
     left = {}
     for question in questions:
-        done = daemon.ctl("--json", "-d", question["db"], "sql", question["gold"])
-        if done.returncode:
-            left[question["id"]] = done.stderr
+        fault = fault_of(cluster, loaded, question, daemon.ctl("--json", "-d", question["db"], "sql", question["gold"]))
+        if fault:
+            left[question["id"]] = fault
             continue
-        reply = json.loads(done.stdout)
-        theirs = cluster.psql(f"\\pset null '{NULL}'\n{question['gold'].rstrip().rstrip(';')};", loaded[question["db"]])
-        if not same_rows(reply["rows"], theirs, question["ordered"]):
-            left[question["id"]] = f"{reply['rows'][:3]} for {theirs[:3]}"
         for sql in question["alternatives"]:
             try:
                 daemon.sql(sql, database=question["db"])
             except RpcError as error:
                 left[question["id"]] = f"{sql}: {error}"
     assert not left, f"{len(left)} of {len(questions)}: {json.dumps(left, indent=1)}"
+
+
+BREAK = ["{gold})", "SELECT no_such_column FROM ({gold}\n) AS q", "SELECT * FROM no_such_table", "SELECT q.*, pg_sleep(1) FROM ({gold}\n) AS q"]
+
+
+@pytest.mark.parametrize("first", ["right", "broken"])
+def test_every_gold_by_a_model(new_daemon, cluster, loaded, questions, first):
+    """The scripted model answers with the gold statement, or with one of its faults and then with it."""
+    golds = {question["question"]: (number, question["gold"].rstrip().rstrip(";")) for number, question in enumerate(questions)}
+
+    def answer(request):
+        words = request.messages[-1]["content"]
+        number, gold = golds[re.search(r"<question>\n?(.*?)\n?</question>", words, re.S)[1]]
+        broken = first == "broken" and "<error>" not in words
+        return json.dumps({"sql": BREAK[number % len(BREAK)].format(gold=gold) if broken else gold})
+
+    with FakeModel([say(answer)]) as model:
+        daemon = new_daemon(databases=databases_of(cluster, loaded), config={"inference": {"providers": [provider(model)]}})
+        daemon.wait_serving()
+        left = {}
+        for question in questions:
+            done = daemon.ctl("--json", "-d", question["db"], "ask", "--route", "sql", question["question"])
+            fault = fault_of(cluster, loaded, question, done)
+            if fault:
+                left[question["id"]] = fault
+        assert not left, f"{len(left)} of {len(questions)}: {json.dumps(left, indent=1)}"
+        assert len(model.requests) == len(questions) * (2 if first == "broken" else 1)
+        assert daemon.stats()["sql_repairs"]["mended"] == (len(questions) if first == "broken" else 0)
