@@ -79,72 +79,83 @@ static void set_free(struct shard *shard, uint32_t index, uint64_t word)
 	    slot_at(shard, index)->word, (word & ~(uint64_t)LAYOUT_STATE_MASK) | LAYOUT_FREE);
 }
 
-/* A writer that died between its commit and the removal of the older entry left two. */
-static bool drop_older_twin(struct shard *shard, uint32_t index, const struct entry *entry)
+static uint32_t find_newest(const struct shard *shard, uint32_t limit)
+{
+	uint64_t most = 0;
+	uint32_t newest = 0;
+
+	for (uint32_t i = 0; i < limit; i++) {
+		uint64_t word = WORDS_LOAD(slot_at(shard, i)->word);
+
+		if (word <= most)
+			continue;
+		most = word;
+		newest = i;
+	}
+	return newest;
+}
+
+static bool has_twin(const struct shard *shard, const struct entry *entry)
 {
 	struct bytes key =
 	    bytes_of((const char *)extent_at(shard, entry->extent) + entry_parts(entry).key,
 	        entry->key_size);
-	uint64_t twin_word;
 	uint32_t twin;
 
-	if (shard_find_locked(shard, entry->hash, entry->type, entry->database_index, key, &twin) ||
-	    twin == LAYOUT_NONE)
-		return true;
-	twin_word = WORDS_LOAD(slot_at(shard, twin)->word);
-	if (twin_word > entry->word) {
-		set_free(shard, index, entry->word);
-		return false;
-	}
-	shard_remove_locked(shard, twin);
-	return true;
+	return shard_find_locked(
+	           shard, entry->hash, entry->type, entry->database_index, key, &twin) == 0 &&
+	       twin != LAYOUT_NONE;
 }
 
-/* Takes up one LIVE slot; false where it had to be given up although it was whole once. */
-static bool take_up(struct shard *shard, uint32_t index, const struct entry *entry, bool checksums)
+/* Takes up a LIVE slot, or makes it FREE. */
+static void take_up(
+    struct shard *shard, uint32_t index, bool checksums, struct repair_outcome *outcome)
 {
-	if (!slot_is_sound(shard, index, entry, checksums) || !room_is_free(shard, entry)) {
-		set_free(shard, index, entry->word);
-		return false;
+	struct entry entry;
+	bool is_sound;
+
+	slot_read(slot_at(shard, index), &entry);
+	if (slot_state(entry.word) != LAYOUT_LIVE) {
+		set_free(shard, index, entry.word);
+		return;
 	}
-	if (!drop_older_twin(shard, index, entry))
-		return true;
-	room_mark_locked(shard, entry->extent, entry_grains(entry), true);
-	shard_link_locked(shard, index, entry->hash);
-	shard_count_locked(shard, entry, true);
-	return true;
+	is_sound = slot_is_sound(shard, index, &entry, checksums) && room_is_free(shard, &entry);
+	if (!is_sound || has_twin(shard, &entry)) {
+		set_free(shard, index, entry.word);
+		outcome->lost += is_sound ? 0 : 1;
+		return;
+	}
+	room_mark_locked(shard, entry.extent, entry_grains(&entry), true);
+	shard_link_locked(shard, index, entry.hash);
+	shard_count_locked(shard, &entry, true);
+	outcome->live++;
 }
 
 struct repair_outcome shard_repair_locked(struct shard *shard, bool checksums)
 {
 	struct repair_outcome outcome = {0};
-	uint64_t serial;
-	uint32_t limit;
+	uint64_t serial, newest_serial;
+	uint32_t limit, newest;
 
 	shard_begin_locked(shard);
 	clear_derived(shard);
 	limit = WORDS_LOAD(shard->header->slot_limit);
-	serial = WORDS_LOAD(shard->header->serial);
-	for (uint32_t i = 0; i < limit; i++) {
-		struct entry entry;
-
-		slot_read(slot_at(shard, i), &entry);
-		if (entry.word >> LAYOUT_STATE_BITS > serial)
-			serial = entry.word >> LAYOUT_STATE_BITS;
-		if (slot_state(entry.word) != LAYOUT_LIVE)
-			set_free(shard, i, entry.word);
-		else if (!take_up(shard, i, &entry, checksums))
-			outcome.lost++;
-	}
-	/* After the twins, which may have freed slots that were passed already. */
-	WORDS_STORE(shard->header->free_head, LAYOUT_NONE);
-	for (uint32_t i = limit; i-- > 0;) {
-		if (slot_state(WORDS_LOAD(slot_at(shard, i)->word)) == LAYOUT_LIVE)
-			outcome.live++;
-		else
+	/*
+	 * A writer that died between its commit and the removal of the older entry left two with
+	 * one key, and the newer is the newest there is. It is taken up first, so nobody who saw
+	 * it finds the older one again. Any other two with one key are damage.
+	 */
+	newest = find_newest(shard, limit);
+	take_up(shard, newest, checksums, &outcome);
+	for (uint32_t i = 0; i < limit; i++)
+		if (i != newest)
+			take_up(shard, i, checksums, &outcome);
+	for (uint32_t i = limit; i-- > 0;)
+		if (slot_state(WORDS_LOAD(slot_at(shard, i)->word)) != LAYOUT_LIVE)
 			shard_push_free_locked(shard, i);
-	}
-	WORDS_STORE(shard->header->serial, serial);
+	serial = WORDS_LOAD(shard->header->serial);
+	newest_serial = WORDS_LOAD(slot_at(shard, newest)->word) >> LAYOUT_STATE_BITS;
+	WORDS_STORE(shard->header->serial, newest_serial > serial ? newest_serial : serial);
 	WORDS_STORE(shard->header->repairs, WORDS_LOAD(shard->header->repairs) + 1);
 	shard_end_locked(shard);
 	return outcome;
