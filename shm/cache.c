@@ -107,6 +107,8 @@ static enum found copy_entry(struct lookup *lookup, struct layout_slot *slot, st
 	char *value;
 
 	slot_read(slot, entry);
+	if (slot_state(entry->word) == LAYOUT_WRITING)
+		return FOUND_ABSENT; /* linked but not yet put: what it replaces comes behind it */
 	if (slot_state(entry->word) != LAYOUT_LIVE || !is_unchanged(slot, entry))
 		return FOUND_CHANGED;
 	if (!entry_fits(shard, entry, shard->geometry->grains))
@@ -292,8 +294,10 @@ static int store_locked(struct shard *shard, struct entry *entry, const struct c
 	write_slot(slot, entry);
 	write_extent(shard, index, entry, put, relations);
 	room_mark_locked(shard, entry->extent, entry_grains(entry), true);
-	WORDS_PUBLISH(slot->word, entry->word | LAYOUT_LIVE); /* the commit point */
+	/* Linked before it is LIVE: otherwise who still comes to this slot from what was in it
+	 * before would find the new entry, and the older one the next time. */
 	shard_link_locked(shard, index, entry->hash);
+	WORDS_PUBLISH(slot->word, entry->word | LAYOUT_LIVE); /* the commit point */
 	shard_count_locked(shard, entry, true);
 	return older == LAYOUT_NONE ? 0 : shard_remove_locked(shard, older);
 }

@@ -11,13 +11,16 @@
  *  - an even sequence on a free lock: the chain, the count and the slots agree;
  *  - whoever has the lock and starts to write finds the shard whole;
  *  - of two entries with the key, the newer is the one that stays;
- *  - the last put that came to its end is found by a reader who starts afterwards.
+ *  - the last put that came to its end is found by a reader who starts afterwards;
+ *  - what a reader has found, no reader who starts afterwards finds replaced by something older.
  *
  * -DBROKEN=n leaves out one thing that is needed; each must fail.
  *  1: repair is not done            2: lock() does not ask the sequence
  *  3: the reader does not look at the generation (nor at the checksum)
- *  4: repair keeps the older twin   5: LIVE before the value is written
+ *  4: repair takes the older first  5: LIVE before the value is written
  *  6: repair without an odd sequence (with locks made again, as prepare does)
+ *  7: repair takes the slots in their order, and the newer replaces the older when it comes
+ *  8: LIVE before it is linked
  */
 #ifndef BROKEN
 #define BROKEN 0
@@ -26,6 +29,9 @@
 #define WRITERS 2
 #endif
 #define PUTS 1 /* of each writer */
+#ifndef GETS
+#define GETS 2
+#endif
 #ifndef DEATHS
 #define DEATHS 2
 #endif
@@ -51,6 +57,7 @@ byte deaths = 0;
 byte committed = 0;       /* the generation of the last put that returned */
 byte newest = 0;          /* the generation that was last made LIVE */
 byte put_ever = 0;        /* the last generation that was ever begun */
+byte seen = 0;            /* the last generation that a reader found */
 bool remade = false;      /* whether prepare made the lock again */
 
 /* What the lock's new owner must find, and what an even sequence promises. */
@@ -95,30 +102,38 @@ inline repair() {
 	may_die();
 	head = NONE; may_die();
 	count = 0; may_die();
+	/* The newest first: where a death left two, the older is never linked. */
 	at = 0;
+#if BROKEN == 4
+	if
+	:: generation[1] < generation[0] -> at = 1
+	:: else
+	fi;
+#elif BROKEN != 7
+	if
+	:: generation[1] > generation[0] -> at = 1
+	:: else
+	fi;
+#endif
+	visited = 0;
 	do
-	:: at < 2 ->
+	:: visited < 2 ->
 		if
 		:: state[at] != LIVE -> state[at] = FREE
-		:: state[at] == LIVE ->
+		:: state[at] == LIVE && head != NONE ->
+#if BROKEN == 7
 			if
-			:: head != NONE -> /* a twin was taken up before */
-#if BROKEN == 4
-				if
-				:: generation[head] < generation[at] -> state[at] = FREE
-				:: else -> state[head] = FREE; may_die(); next[at] = NONE; may_die(); head = at
-				fi
-#else
-				if
-				:: generation[head] > generation[at] -> state[at] = FREE
-				:: else -> state[head] = FREE; may_die(); next[at] = NONE; may_die(); head = at
-				fi
-#endif
-			:: else -> next[at] = NONE; may_die(); head = at; may_die(); count = count + 1
+			:: generation[head] > generation[at] -> state[at] = FREE
+			:: else -> state[head] = FREE; may_die(); next[at] = NONE; may_die(); head = at
 			fi
+#else
+			state[at] = FREE /* a twin */
+#endif
+		:: else -> next[at] = NONE; may_die(); head = at; may_die(); count = count + 1
 		fi;
 		may_die();
-		at++
+		at = 1 - at;
+		visited++
 	:: else -> break
 	od;
 	may_die();
@@ -148,7 +163,7 @@ inline may_die_locked() { may_die() }
 inline unlock() { owner = NOBODY }
 
 proctype writer() {
-	byte at, slot, older, puts = 0, mine, behind;
+	byte at, visited, slot, older, puts = 0, mine;
 	bool told;
 
 	do
@@ -173,9 +188,14 @@ proctype writer() {
 		may_die();
 		low[slot] = mine; may_die();
 		high[slot] = mine; may_die();
+#if BROKEN == 8
 		d_step { state[slot] = LIVE; newest = mine }; may_die();
+#endif
 		next[slot] = head; may_die();
 		head = slot; may_die();
+#if BROKEN != 8
+		d_step { state[slot] = LIVE; newest = mine }; may_die();
+#endif
 		count = count + 1; may_die();
 		if
 		:: older != NONE ->
@@ -196,7 +216,7 @@ dead:
 
 /* The next supervisor's checker: when all are gone, it makes the lock again, and repairs. */
 proctype prepare() {
-	byte at;
+	byte at, visited;
 	bool told;
 
 	(_nr_pr == 1 + 1 && owner == NOBODY) || true; /* at any moment at which nobody holds the lock */
@@ -225,12 +245,14 @@ done:
 	skip
 }
 
-/* Up to two looks, as a get has four. */
+/* Up to two looks, as a get has four; and the next get. */
 proctype reader() {
-	byte at, tries = 0, before, seen_generation, first, second, hops, floor;
+	byte at, gets = 0, tries = 0, before, seen_generation, first, second, hops, floor;
 	bool ended_before;
 
-	d_step { floor = committed };
+get:
+	tries = 0;
+	d_step { floor = (seen > committed -> seen : committed) };
 again:
 	before = sequence;
 	ended_before = (odd == 0);
@@ -250,7 +272,12 @@ again:
 			fi;
 #endif
 			assert(first == second && first == seen_generation && first <= put_ever);
+#if BROKEN != 3
+			assert(first >= floor);
+#endif
+			d_step { seen = (first > seen -> first : seen) };
 			goto done
+		:: state[at] == WRITING -> at = next[at]; hops++ /* what it replaces */
 		:: else -> goto changed
 		fi
 	:: else -> break
@@ -267,7 +294,11 @@ changed:
 	:: else
 	fi;
 done:
-	skip
+	gets++;
+	if
+	:: gets < GETS -> goto get
+	:: else
+	fi
 }
 
 init {
