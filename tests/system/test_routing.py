@@ -61,6 +61,15 @@ def test_what_cannot_be_learnt(shared_daemon, params, code):
     assert shared_daemon.error("learn", params, control=True).code == code
 
 
+def test_ctl_teaches_and_forgets_routes(daemon):
+    for words, kept in ((["--learn", "sql"], "1 correction is kept"), (["--forget"], "0 corrections are kept")):
+        done = daemon.ctl("route", *words, QUESTION)
+        assert done.returncode == 0 and kept in done.stdout, done.stderr
+        assert route(daemon, QUESTION)["route"] == ("sql" if "sql" in words else "chat")
+    refused = daemon.ctl("route", "--learn", "perhaps", QUESTION)
+    assert refused.returncode == 2 and "--learn takes sql or chat" in refused.stderr
+
+
 def test_learn_is_a_method_of_the_control_socket(shared_daemon):
     assert shared_daemon.error("learn", {"text": QUESTION, "route": "sql"}).code == "forbidden"
 
