@@ -75,3 +75,6 @@ libconfig_a_SOURCES += common/prompts.def daemon/config_files.c daemon/config_fi
 
 # the router: verified examples for prompts
 optimax_router_SOURCES += daemon/examples.c daemon/examples.h
+
+# what the daemon learns: files of records in state_dir
+libsupervisor_a_SOURCES += daemon/state_records.c daemon/state_records.h

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/message.h"
+#include "daemon/corrections.h"
 #include "daemon/supervisor_parts.h"
 
 static int take_ready(

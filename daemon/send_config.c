@@ -85,16 +85,16 @@ static void pack_list(struct buffer *out, const struct config_list *list)
 	texts_pack(out, (const char *const *)list->items, list->count);
 }
 
-static void pack_corrections(const struct corrections *corrections, struct buffer *buffer)
+static void pack_corrections(const struct state_records *corrections, struct buffer *buffer)
 {
 	for (size_t i = 0; i < corrections->count; i++) {
-		const struct correction *correction = &corrections->items[i];
+		const struct state_record *correction = &corrections->items[i];
 		struct config_correction_params params;
 
 		message_init(&message_rows[MESSAGE_ID_CONFIG_CORRECTION], &params);
 		params.database = bytes_of_string(correction->database);
-		params.route = bytes_of_string(correction->route);
-		params.text = bytes_of_string(correction->text);
+		params.route = bytes_of_string(correction->value);
+		params.text = bytes_of_string(correction->key);
 		message_pack_notification(buffer, MESSAGE_ID_CONFIG_CORRECTION, &params);
 	}
 }

@@ -10,7 +10,7 @@
 #include "common/bytes.h"
 #include "common/role.h"
 #include "daemon/config.h"
-#include "daemon/corrections.h"
+#include "daemon/state_records.h"
 
 struct config_receiver {
 	enum role role;
@@ -18,7 +18,7 @@ struct config_receiver {
 	const char *database; /* NULL where the role has none */
 	int64_t started_ms; /* the supervisor's */
 	int64_t supervisor_pid;
-	const struct corrections *corrections; /* NULL: none; for the router */
+	const struct state_records *corrections; /* NULL: none; for the router */
 };
 
 /* Appends whole messages, config_begin to config_end. */

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/message.h"
+#include "daemon/corrections.h"
 #include "daemon/instance_lock.h"
 #include "daemon/optimaxd.h"
 #include "daemon/supervisor_parts.h"
@@ -170,7 +171,7 @@ int supervisor_run(const char *config_file, struct config *config)
 	if (status == 0)
 		status = open_listeners(&supervisor);
 	if (status == 0) {
-		corrections_load(&supervisor.corrections, config->state_dir);
+		state_records_load(&supervisor.corrections, &corrections_kind, config->state_dir);
 		serve(&supervisor);
 		end_checker(&supervisor.checker);
 		inspections_end(&supervisor.inspections);
@@ -179,7 +180,7 @@ int supervisor_run(const char *config_file, struct config *config)
 	listeners_close(&supervisor.listeners);
 	if (supervisor.lock_fd >= 0)
 		instance_lock_release(supervisor.config->instance, supervisor.lock_fd);
-	corrections_deinit(&supervisor.corrections);
+	state_records_deinit(&supervisor.corrections);
 	config_free(supervisor.config);
 	return status;
 }

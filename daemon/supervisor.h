@@ -11,10 +11,10 @@
 #include "daemon/checker.h"
 #include "daemon/children.h"
 #include "daemon/config.h"
-#include "daemon/corrections.h"
 #include "daemon/inspection.h"
 #include "daemon/listen.h"
 #include "daemon/snapshots.h"
+#include "daemon/state_records.h"
 
 struct event;
 struct event_base;
@@ -36,7 +36,7 @@ struct supervisor {
 	struct snapshots snapshots;
 	struct checker checker;
 	struct inspections inspections;
-	struct corrections corrections; /* of routes, learnt; in state_dir */
+	struct state_records corrections; /* of routes, learnt; in state_dir */
 	struct event *signals[SUPERVISOR_SIGNALS];
 	enum supervisor_phase phase;
 	bool is_ready; /* READY=1 was sent */

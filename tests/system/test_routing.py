@@ -85,7 +85,21 @@ def test_a_bad_state_file_is_said_and_survived(daemon, content):
     daemon.start()
     assert route(daemon, QUESTION)["route"] == "chat"
     assert str(state) in daemon.log()
+    assert state.with_name("corrections.damaged").read_bytes() == content.encode("latin-1")
     assert learn(daemon, QUESTION, "sql") == {"corrections": 1}
+    assert state.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_sound_lines_of_a_damaged_state_file_are_used(daemon):
+    learn(daemon, QUESTION, "sql")
+    daemon.stop()
+    state = daemon.scratch / "state" / "corrections"
+    sound = state.read_text()
+    state.write_text(sound + "perhaps\t\thm\n")
+    daemon.start()
+    assert route(daemon, QUESTION)["route"] == "sql"
+    assert "corrections: line 3: it is no correction: its route is neither sql nor chat; 1 line is left out" in daemon.log()
+    assert state.read_text() == sound and "perhaps" in state.with_name("corrections.damaged").read_text()
 
 
 def test_a_pattern_that_does_not_compile_fails_the_reload(daemon):

@@ -51,3 +51,7 @@ tests_unit_test_pool_LDADD = $(SHM_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test_config_files
 tests_unit_test_config_files_CFLAGS = $(CONFIG_TEST_CFLAGS)
 tests_unit_test_config_files_LDADD = libconfig.a libcommon.a $(YAML_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS)
+# files of records in state_dir
+check_PROGRAMS += tests/unit/test_state_records
+tests_unit_test_state_records_CFLAGS = $(CONFIG_TEST_CFLAGS)
+tests_unit_test_state_records_LDADD = libsupervisor.a libcommon.a $(CMOCKA_LIBS)
