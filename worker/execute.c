@@ -134,12 +134,14 @@ void execution_start(struct execution *execution, struct pg_connection *connecti
 
 	/* One row more tells whether there are more. */
 	limit_sql(options->sql, options->limit_rows + 1, &sql);
-	planned = options->limit_plan_cost == 0 || plan_memory_knows(plans, bytes_of_buffer(&sql));
+	planned = !options->plan_only && (options->limit_plan_cost == 0 ||
+	                                     plan_memory_knows(plans, bytes_of_buffer(&sql)));
 	*execution = (struct execution){
 	    .connection = connection,
 	    .types = types,
 	    .plans = plans,
 	    .sql = bytes_to_string(bytes_of_buffer(&sql)),
+	    .plan_only = options->plan_only,
 	    .part = options->part,
 	    .owner = options->owner,
 	    .server_time_ms = options->server_time_ms,
@@ -253,7 +255,7 @@ static void take_plan(struct execution *execution, const PGresult *result)
 
 	if (PQntuples(result) != 1 || !read_cost(PQgetvalue(result, 0, 0), &cost)) {
 		error_set(&execution->error, ERROR_INTERNAL, "PostgreSQL's plan could not be read");
-	} else if (cost > (double)execution->limit_plan_cost) {
+	} else if (execution->limit_plan_cost > 0 && cost > (double)execution->limit_plan_cost) {
 		error_set(&execution->error, ERROR_SQL_REJECTED,
 		    "PostgreSQL estimates a cost of %.0f, over limits.plan_cost of %lld; narrow "
 		    "the "
@@ -343,7 +345,7 @@ static void next_group(struct execution *execution)
 {
 	if (!execution->ran && !failed(execution) && execution->part && needs_types(execution)) {
 		SEND(execution, ask_types);
-	} else if (!execution->ran && !failed(execution)) {
+	} else if (!execution->ran && !execution->plan_only && !failed(execution)) {
 		if (execution->part)
 			send_columns(execution);
 		SEND(execution, after_plan);

@@ -39,6 +39,7 @@ struct execution {
 	struct type_names *types;
 	struct plan_memory *plans;
 	char *sql; /* with the limit around it */
+	bool plan_only;
 	int64_t server_time_ms; /* of a stream: its own statement_timeout */
 	void (*part)(void *owner, struct bytes pairs); /* NULL: no stream */
 	void *owner;
@@ -68,6 +69,7 @@ struct execution_options {
 	void (*part)(void *owner, struct bytes pairs);
 	void *owner;
 	int64_t keep_bytes;
+	bool plan_only; /* it is not run */
 	int64_t server_time_ms; /* may be longer than limit_time_ms, by what its reader is slow */
 };
 

@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/pack.h"
 
 enum {
 	CANCEL_PATIENCE_MS = 1000,
@@ -141,7 +142,10 @@ static void reply_rows(struct query_job *job)
 	const char *why = "the rows are more than cache.max_value or limits.bytes";
 	struct execute_result result;
 
-	if (!encoder->stream || encoder->kept) {
+	if (job->plan_only) {
+		pack_map(&pairs, 0);
+		why = NULL;
+	} else if (!encoder->stream || encoder->kept) {
 		row_encoder_finish(encoder, types, &pairs);
 		why = store(job, bytes_of_buffer(&pairs));
 	}
@@ -200,6 +204,7 @@ static void run(struct query_job *job)
 	    .limit_plan_cost = resources->database->limit_plan_cost,
 	    .part = job->stream ? part_came : NULL,
 	    .owner = job,
+	    .plan_only = job->plan_only,
 	    .keep_bytes = smaller(resources->config->max_value, resources->database->limit_bytes),
 	    .server_time_ms = job->request_deadline_ms - clock_now_ms() + SERVER_TIMEOUT_SLACK_MS,
 	};
@@ -207,9 +212,15 @@ static void run(struct query_job *job)
 	job->phase = QUERY_RUNNING;
 	set_timer(job, job->deadline_ms - clock_now_ms());
 	job->clock = cache_clock(resources->cache, resources->cache_database);
-	metrics_add(resources->metrics, METRIC_QUERIES, 1);
+	metrics_add(resources->metrics, METRIC_QUERIES, !job->plan_only);
 	execution_start(
 	    &job->execution, resources->connection, &resources->types, &resources->plans, &options);
+}
+
+/* A plan is asked for to know what may be run by one schema: by another it would say nothing. */
+static bool is_overtaken(const struct query_job *job)
+{
+	return job->plan_only && !job->same_schema;
 }
 
 static bool validate_job(struct query_job *job)
@@ -221,6 +232,10 @@ static bool validate_job(struct query_job *job)
 	job->validated = true;
 	job->same_schema =
 	    bytes_equal_string(bytes_of_buffer(&job->schema_version), resources->snapshot->version);
+	if (is_overtaken(job)) {
+		fail(job, ERROR_DATABASE_UNAVAILABLE, "the schema is being read again");
+		return false;
+	}
 	validate(bytes_of_buffer(&job->sql), resources->policy, &job->verdict);
 	job->validate_us = clock_now_us() - began_us;
 	if (job->verdict.code == CHECK_ALLOW)
@@ -277,7 +292,8 @@ void query_job_start(struct query_job *job, uint32_t msgid, const struct execute
 	job->generation =
 	    cache_generation(resources->cache, CACHE_RESULT, resources->cache_database);
 	job->request_deadline_ms = clock_now_ms() + params->timeout_ms;
-	job->stream = params->stream;
+	job->plan_only = params->plan_only;
+	job->stream = params->stream && !params->plan_only;
 	job->phase = QUERY_WAITING;
 	job->limit_rows = smaller(params->limit, resources->database->limit_rows);
 	buffer_append_bytes(&job->sql, params->sql);

@@ -53,7 +53,7 @@ struct query_job {
 	/* The statement's, which waits while its reader is slow; the request's, which does not. */
 	int64_t deadline_ms, request_deadline_ms;
 	int64_t limit_rows;
-	bool stream;
+	bool stream, plan_only;
 	int64_t held_since_ms; /* 0: not held */
 	bool validated, same_schema;
 	struct verdict verdict;

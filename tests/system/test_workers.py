@@ -131,6 +131,23 @@ def test_every_kind_of_value_comes_exactly(worker):
     assert (reply["row_count"], reply["truncated"]) == (3, False)
 
 
+def test_a_plan_alone_does_not_run(worker):
+    fails_on_rows = "SELECT 1 / (id - id) FROM big"
+    assert error_of(worker, fails_on_rows)["sqlstate"] == "22012"
+    assert "rows" not in worker.execute(fails_on_rows, plan_only=True, key=b"")
+    assert error_of(worker, "SELECT no_such FROM big", plan_only=True)["sqlstate"] == "42703"
+    assert error_of(worker, "DELETE FROM big", plan_only=True)["detail"] == "not_select"
+    assert error_of(worker, "SELECT 1", plan_only=True, version="other")["code"] == "database_unavailable"
+    # The session is as it was.
+    assert worker.execute("SELECT count(*) FROM kinds")["rows"] == [[3]]
+
+
+def test_a_plan_alone_with_and_without_a_limit(new_database_worker):
+    dear = "SELECT a.id FROM big a, big b ORDER BY a.name, b.name"
+    assert error_of(new_database_worker(limit_plan_cost=10), dear, plan_only=True)["detail"] == "cost"
+    assert new_database_worker(limit_plan_cost=0).execute(dear, plan_only=True)["execute_us"] > 0
+
+
 def test_duplicate_names_and_no_rows(worker):
     reply = worker.execute("SELECT id, id FROM big WHERE id < 0")
     assert [column["name"] for column in reply["columns"]] == ["id", "id"]

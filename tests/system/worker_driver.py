@@ -122,10 +122,10 @@ class Worker:
         self.control.notify("snapshot", {"database": "shop", "version": schema.version}, schema.fd)
         return self
 
-    def start(self, sql, limit=1000, timeout_ms=10000, key=b"key", version=None):
+    def start(self, sql, limit=1000, timeout_ms=10000, key=b"key", version=None, **more):
         return self.work.request("execute", {
             "sql": sql, "schema_version": version or self.version, "key": key, "limit": limit,
-            "timeout_ms": timeout_ms})
+            "timeout_ms": timeout_ms, **more})
 
     def execute(self, sql, **options):
         result = self.work.response(self.start(sql, **options))
