@@ -254,12 +254,17 @@ static void set_policy(struct database *database, const struct child_database *f
 static void database_configure(
     struct database_set *set, struct database *database, const struct child_database *from)
 {
+	char policy[sizeof(database->policy)];
+
 	TAILQ_REMOVE(&set->list, database, link);
 	TAILQ_INSERT_TAIL(&set->list, database, link);
 	database->configured = true;
 	database->limit_rows = from->limit_rows;
 	database->limit_bytes = from->limit_bytes;
+	memcpy(policy, database->policy, sizeof(policy));
 	set_policy(database, from);
+	if (strcmp(policy, database->policy) != 0)
+		examples_policy_changed(database->examples);
 	pool_set_queue_limit(database->pool, (size_t)from->queue);
 	pool_set_size(database->pool, (unsigned)from->workers);
 	compile_rules(set->router->config, database->name, &database->classifier);
@@ -297,7 +302,7 @@ void database_take_snapshot(struct database *database, int fd)
 	if (database->snapshot != database->vocabulary_snapshot)
 		snapshot_free(database->snapshot);
 	database->snapshot = snapshot;
-	examples_schema_changed(database->examples);
+	examples_schema_changed(database->examples, snapshot->version);
 	database->build = vocabulary_build_new(snapshot);
 	/* A small schema is there at once. */
 	for (int i = 0; i < FIRST_STEPS && database->build; i++)

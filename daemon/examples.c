@@ -2,21 +2,26 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <xxhash.h>
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/msgpack_scan.h"
 #include "daemon/pool.h"
 #include "text/stop_words.h"
 #include "text/tokens.h"
 
-enum { PICKED_MAX = 3, WORDS_MAX = 64, CHECK_TIMEOUT_MS = 60 * 1000 };
+enum {
+	PICKED_MAX = 3,
+	PICKED_BYTES_MAX = 8 * 1024, /* a prompt has more to say */
+	WORDS_MAX = 64,
+	CHECK_TIMEOUT_MS = 60 * 1000,
+};
 
 /* Of two questions' words in common, by their geometric mean. */
 #define NEAR_ENOUGH 0.25
 
-enum example_state { EXAMPLE_UNCHECKED, EXAMPLE_ALLOWED, EXAMPLE_REFUSED };
+enum example_verdict { EXAMPLE_UNKNOWN, EXAMPLE_ALLOWED, EXAMPLE_REFUSED };
 
 /* The hashes of a question's stems, each once; that two collide brings a worse example. */
 struct word_set {
@@ -27,12 +32,15 @@ struct word_set {
 struct example {
 	char *question, *sql;
 	struct word_set words;
-	enum example_state state;
+	enum example_verdict verdict;
+	bool is_due; /* the verdict is of an older schema, or there is none */
+	char *reason; /* of a refusal */
 };
 
 struct examples {
 	const char *database;
 	struct pool *pool;
+	char *schema_version; /* NULL: no schema yet, nothing to check by */
 	size_t count;
 	struct example *items;
 	uint64_t version;
@@ -86,102 +94,78 @@ static double nearness(const struct word_set *a, const struct word_set *b)
 
 static void check_next(struct examples *examples);
 
-/* The text of one pair of an encoded map; absent where there is none. */
-static struct bytes find_pair(struct bytes map, const char *name)
-{
-	struct msgpack_element element;
-	struct bytes key, value;
-
-	if (!msgpack_read_element(&map, &element, NULL) || element.kind != MSGPACK_MAP)
-		return BYTES_NONE;
-	for (uint32_t left = element.count; left > 0; left--) {
-		size_t size;
-
-		if (!msgpack_read_element(&map, &element, &key))
-			return BYTES_NONE;
-		size = msgpack_value_size(map);
-		value = bytes_of(map.data, size);
-		if (size == 0)
-			return BYTES_NONE;
-		map = bytes_of(map.data + size, map.size - size);
-		if (bytes_equal_string(key, name) && msgpack_read_element(&value, &element, &key) &&
-		    element.kind == MSGPACK_STR)
-			return key;
-	}
-	return BYTES_NONE;
-}
-
-static void take_verdict(struct examples *examples, struct bytes pairs)
+static void take_verdict(struct examples *examples, const struct error *refusal)
 {
 	struct example *example = &examples->items[examples->checking];
-	struct bytes reason = find_pair(pairs, "reason");
+	bool was_refused = example->verdict == EXAMPLE_REFUSED;
 
-	example->state = bytes_equal_string(find_pair(pairs, "verdict"), "allow") ? EXAMPLE_ALLOWED
-	                                                                          : EXAMPLE_REFUSED;
-	if (example->state == EXAMPLE_REFUSED)
-		log_warning("database %s: the example \"%.100s\" is left out: %.*s",
-		    examples->database, example->question, (int)reason.size,
-		    reason.data ? reason.data : "");
+	free(example->reason);
+	example->reason = refusal ? must_strdup(refusal->message) : NULL;
+	example->verdict = refusal ? EXAMPLE_REFUSED : EXAMPLE_ALLOWED;
+	example->is_due = false;
+	if (refusal && !was_refused)
+		log_warning("database %s: the example \"%.100s\" is left out: %s",
+		    examples->database, example->question, refusal->message);
 }
 
 static void checked(struct waiter *waiter, const struct job_outcome *outcome)
 {
 	struct examples *examples =
 	    (struct examples *)(void *)((char *)waiter - offsetof(struct examples, waiter));
-	struct validate_result result;
-	struct error error;
+	const struct error *error = outcome->error;
 
 	examples->is_checking = false;
 	/* No verdict: the next question that could use it tries again. */
-	if (outcome->error ||
-	    message_unpack(&validate_result_row, outcome->result, &result, &error) != 0)
+	if (error && error->code != ERROR_SQL_REJECTED && error->code != ERROR_SQL_ERROR)
 		return;
-	take_verdict(examples, result.pairs);
+	take_verdict(examples, error);
 	check_next(examples);
 }
 
 static void check_next(struct examples *examples)
 {
-	struct validate_params params;
+	struct execute_params params;
 	struct error error;
 	size_t next = 0;
 
-	while (next < examples->count && examples->items[next].state != EXAMPLE_UNCHECKED)
+	while (next < examples->count && !examples->items[next].is_due)
 		next++;
-	if (examples->is_checking || next == examples->count)
+	if (examples->is_checking || next == examples->count || !examples->schema_version)
 		return;
 	examples->checking = next;
 	examples->waiter.done = checked;
-	params.sql = bytes_of_string(examples->items[next].sql);
+	examples_plan_job(
+	    bytes_of_string(examples->items[next].sql), examples->schema_version, &params);
 	examples->is_checking =
-	    pool_submit(examples->pool, BYTES_NONE, MESSAGE_ID_VALIDATE, &params, &examples->waiter,
+	    pool_submit(examples->pool, BYTES_NONE, MESSAGE_ID_EXECUTE, &params, &examples->waiter,
 	        clock_now_ms() + CHECK_TIMEOUT_MS, &error) == 0;
 }
 
-static void check_all(struct examples *examples)
+void examples_plan_job(struct bytes sql, const char *schema_version, struct execute_params *ret_job)
+{
+	message_init(&message_rows[MESSAGE_ID_EXECUTE], ret_job);
+	ret_job->sql = sql;
+	ret_job->schema_version = bytes_of_string(schema_version);
+	ret_job->key = bytes_of_string("");
+	ret_job->limit = INT64_MAX; /* limits.rows: the plan is the one that would run */
+	ret_job->timeout_ms = 1; /* the pool says how much is left */
+	ret_job->plan_only = true;
+}
+
+static void stop_checking(struct examples *examples)
 {
 	if (examples->is_checking)
 		pool_leave(&examples->waiter);
 	examples->is_checking = false;
-	for (size_t i = 0; i < examples->count; i++)
-		examples->items[i].state = EXAMPLE_UNCHECKED;
-	check_next(examples);
 }
 
 /* ---- the list ---- */
 
-static void clear(struct examples *examples)
+static void example_deinit(struct example *example)
 {
-	if (examples->is_checking)
-		pool_leave(&examples->waiter);
-	examples->is_checking = false;
-	for (size_t i = 0; i < examples->count; i++) {
-		free(examples->items[i].question);
-		free(examples->items[i].sql);
-	}
-	free(examples->items);
-	examples->items = NULL;
-	examples->count = 0;
+	free(example->question);
+	free(example->sql);
+	free(example->reason);
 }
 
 struct examples *examples_new(const char *database, struct pool *pool)
@@ -197,7 +181,11 @@ void examples_free(struct examples *examples)
 {
 	if (!examples)
 		return;
-	clear(examples);
+	stop_checking(examples);
+	for (size_t i = 0; i < examples->count; i++)
+		example_deinit(&examples->items[i]);
+	free(examples->items);
+	free(examples->schema_version);
 	free(examples);
 }
 
@@ -216,32 +204,69 @@ static uint64_t version_of(const struct child_config *config, const char *databa
 	return all.size ? XXH3_64bits(all.data, all.size) : 0;
 }
 
+/* What is known of the same pair. The search starts where it was: a list rarely changes by more
+ * than one. */
+static void keep_verdict(struct examples *before, size_t at, struct example *example)
+{
+	for (size_t i = 0; i < before->count; i++) {
+		struct example *old = &before->items[(at + i) % before->count];
+
+		if (strcmp(old->question, example->question) != 0 ||
+		    strcmp(old->sql, example->sql) != 0)
+			continue;
+		example->verdict = old->verdict;
+		example->is_due = old->is_due;
+		free(example->reason);
+		example->reason = old->reason ? must_strdup(old->reason) : NULL;
+		return;
+	}
+}
+
+static void add(
+    struct examples *examples, struct examples *before, const struct child_example *from)
+{
+	struct example *example = &examples->items[examples->count];
+
+	example->question = must_strdup(from->question);
+	example->sql = must_strdup(from->sql);
+	example->is_due = true;
+	read_words(bytes_of_string(from->question), &example->words);
+	keep_verdict(before, examples->count++, example);
+}
+
 void examples_configure(struct examples *examples, const struct child_config *config)
 {
 	uint64_t version = version_of(config, examples->database);
+	struct examples before = *examples;
 
 	if (version == examples->version)
 		return;
-	clear(examples);
+	stop_checking(examples);
 	examples->version = version;
 	examples->items = must_zalloc((config->example_count + 1) * sizeof(*examples->items));
-	for (size_t i = 0; i < config->example_count; i++) {
-		const struct child_example *from = &config->examples[i];
-		struct example *example = &examples->items[examples->count];
-
-		if (strcmp(from->database, examples->database) != 0)
-			continue;
-		example->question = must_strdup(from->question);
-		example->sql = must_strdup(from->sql);
-		read_words(bytes_of_string(from->question), &example->words);
-		examples->count++;
-	}
+	examples->count = 0;
+	for (size_t i = 0; i < config->example_count; i++)
+		if (strcmp(config->examples[i].database, examples->database) == 0)
+			add(examples, &before, &config->examples[i]);
+	for (size_t i = 0; i < before.count; i++)
+		example_deinit(&before.items[i]);
+	free(before.items);
 	check_next(examples);
 }
 
-void examples_schema_changed(struct examples *examples)
+void examples_schema_changed(struct examples *examples, const char *schema_version)
 {
-	check_all(examples);
+	free(examples->schema_version);
+	examples->schema_version = must_strdup(schema_version);
+	examples_policy_changed(examples);
+	check_next(examples);
+}
+
+void examples_policy_changed(struct examples *examples)
+{
+	stop_checking(examples);
+	for (size_t i = 0; i < examples->count; i++)
+		examples->items[i].is_due = true;
 }
 
 uint64_t examples_version(const struct examples *examples)
@@ -251,21 +276,19 @@ uint64_t examples_version(const struct examples *examples)
 
 /* ---- the nearest ---- */
 
-bool examples_pick(struct examples *examples, struct bytes question, struct buffer *ret_texts)
+/* The indexes of the nearest, the nearest first, those listed first among equals. */
+static size_t find_nearest(
+    const struct examples *examples, const struct word_set *words, size_t *ret_picked)
 {
-	const char *texts[2 * PICKED_MAX];
 	double scores[PICKED_MAX + 1];
 	size_t picked[PICKED_MAX + 1], count = 0;
-	struct word_set words;
 
-	check_next(examples);
-	if (examples->count > 0)
-		read_words(question, &words);
 	for (size_t i = 0; i < examples->count; i++) {
-		double score = nearness(&words, &examples->items[i].words);
+		const struct example *example = &examples->items[i];
+		double score = nearness(words, &example->words);
 		size_t at = count;
 
-		if (examples->items[i].state != EXAMPLE_ALLOWED || score < NEAR_ENOUGH)
+		if (example->verdict != EXAMPLE_ALLOWED || example->is_due || score < NEAR_ENOUGH)
 			continue;
 		for (; at > 0 && scores[at - 1] < score; at--) {
 			scores[at] = scores[at - 1];
@@ -275,11 +298,32 @@ bool examples_pick(struct examples *examples, struct bytes question, struct buff
 		picked[at] = i;
 		count = count < PICKED_MAX ? count + 1 : PICKED_MAX;
 	}
+	memcpy(ret_picked, picked, count * sizeof(*picked));
+	return count;
+}
+
+bool examples_pick(struct examples *examples, struct bytes question, struct buffer *ret_texts)
+{
+	const char *texts[2 * PICKED_MAX];
+	size_t picked[PICKED_MAX], count, left = PICKED_BYTES_MAX, at = 0;
+	struct word_set words;
+
+	check_next(examples);
+	if (examples->count == 0)
+		return false;
+	read_words(question, &words);
+	count = find_nearest(examples, &words, picked);
 	for (size_t i = 0; i < count; i++) {
-		texts[2 * i] = examples->items[picked[i]].question;
-		texts[2 * i + 1] = examples->items[picked[i]].sql;
+		const struct example *example = &examples->items[picked[i]];
+		size_t size = strlen(example->question) + strlen(example->sql);
+
+		if (size > left)
+			continue;
+		left -= size;
+		texts[at++] = example->question;
+		texts[at++] = example->sql;
 	}
-	if (count > 0)
-		texts_pack(ret_texts, texts, 2 * count);
-	return count > 0;
+	if (at > 0)
+		texts_pack(ret_texts, texts, at);
+	return at > 0;
 }

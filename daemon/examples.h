@@ -1,7 +1,7 @@
 /*
  * A database's examples: questions and the SQL that answers them. Each statement is checked by a
- * database worker, as every statement is, before it may stand in a prompt; again when the schema
- * has changed. Owns which of them are near a question.
+ * database worker, as every statement is, and planned by PostgreSQL, before it may stand in a
+ * prompt; again when the schema has changed. Owns which of them are near a question.
  */
 #pragma once
 
@@ -9,6 +9,7 @@
 
 #include "common/bytes.h"
 #include "common/child.h"
+#include "common/message.h"
 
 struct pool;
 struct examples;
@@ -20,7 +21,14 @@ void examples_free(struct examples *examples);
 /* Takes those of this database; nothing happens where they are the same. */
 void examples_configure(struct examples *examples, const struct child_config *config);
 /* What was allowed may not be any more. */
-void examples_schema_changed(struct examples *examples);
+void examples_schema_changed(struct examples *examples, const char *schema_version);
+
+/* The same; workers may not have heard of it yet, so the checks wait until somebody asks. */
+void examples_policy_changed(struct examples *examples);
+
+/* What a database worker is asked of a pair. */
+void examples_plan_job(
+    struct bytes sql, const char *schema_version, struct execute_params *ret_job);
 
 /* Appends the nearest few as a list of texts (messages.def: generate). False: there are none. */
 bool examples_pick(struct examples *examples, struct bytes question, struct buffer *ret_texts);

@@ -55,3 +55,8 @@ tests_unit_test_config_files_LDADD = libconfig.a libcommon.a $(YAML_LIBS) $(XXHA
 check_PROGRAMS += tests/unit/test_state_records
 tests_unit_test_state_records_CFLAGS = $(CONFIG_TEST_CFLAGS)
 tests_unit_test_state_records_LDADD = libsupervisor.a libcommon.a $(CMOCKA_LIBS)
+# verified examples
+check_PROGRAMS += tests/unit/test_examples
+tests_unit_test_examples_SOURCES = tests/unit/test_examples.c daemon/examples.c
+tests_unit_test_examples_CFLAGS = $(TEST_CFLAGS)
+tests_unit_test_examples_LDADD = $(TEXT_LIBS) $(COMMON_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS) -lm
