@@ -51,14 +51,32 @@ static size_t utf8_character_size(const unsigned char *at, size_t left)
 	return 0;
 }
 
+/* Eight at a time: most texts have nothing else. */
+static size_t ascii_size(const unsigned char *at, size_t left)
+{
+	size_t size = 0;
+	uint64_t eight;
+
+	for (; left - size >= sizeof(eight); size += sizeof(eight)) {
+		memcpy(&eight, at + size, sizeof(eight));
+		if (eight & UINT64_C(0x8080808080808080))
+			break;
+	}
+	while (size < left && at[size] < 0x80)
+		size++;
+	return size;
+}
+
 bool bytes_are_utf8(struct bytes bytes)
 {
 	const unsigned char *at = (const unsigned char *)bytes.data;
 	size_t left = bytes.size;
 
 	while (left > 0) {
-		size_t size = at[0] < 0x80 ? 1 : utf8_character_size(at, left);
+		size_t size = ascii_size(at, left);
 
+		if (size == 0)
+			size = utf8_character_size(at, left);
 		if (size == 0)
 			return false;
 		at += size;
