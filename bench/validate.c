@@ -4,6 +4,7 @@
  * each size. bench/validate [FILE …]
  */
 #include <jansson.h>
+#include <malloc.h>
 #include <pg_query.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +53,8 @@ static struct layers measure(const char *sql, struct policy *policy)
 	if (!parsed.error &&
 	    parse_tree_read(parsed.parse_tree, &tree, &location) == PARSE_TREE_READ)
 		parse_tree_deinit(&tree);
+	if (!parsed.error)
+		parsed.parse_tree = NULL; /* is the tree's */
 	layers.tree_us = now_us() - at;
 	pg_query_free_parse_result(parsed);
 	at = now_us();
@@ -166,6 +169,9 @@ int main(int argc, char **argv)
 	struct policy *policy = policy_new(snapshot, NULL);
 	int r = 0;
 
+	/* As optimax-database does. */
+	mallopt(M_MMAP_THRESHOLD, 8 << 20);
+	mallopt(M_TRIM_THRESHOLD, 8 << 20);
 	printf("%-12s %6s  %8s %8s   %5s %5s %5s %5s\n", "", "bytes", "p50 us", "p99 us", "bytes",
 	    "gram.", "tree", "walk");
 	for (int i = 1; i < argc && r == 0; i++)

@@ -133,7 +133,7 @@ void execution_start(struct execution *execution, struct pg_connection *connecti
 	bool planned;
 
 	/* One row more tells whether there are more. */
-	limit_sql(options->sql, options->limit_rows + 1, &sql);
+	limit_sql(options->statement, options->limit_rows + 1, &sql);
 	planned = !options->plan_only && (options->limit_plan_cost == 0 ||
 	                                     plan_memory_knows(plans, bytes_of_buffer(&sql)));
 	*execution = (struct execution){

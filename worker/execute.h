@@ -62,7 +62,7 @@ struct execution {
 };
 
 struct execution_options {
-	struct bytes sql;
+	struct bytes statement; /* the verdict's */
 	int64_t limit_rows, limit_bytes, limit_time_ms, limit_plan_cost;
 	/* A stream: columns, then rows in batches as they arrive, as encoded maps. The rows are
 	 * kept besides while they fit in keep_bytes. NULL: none. */

@@ -1,6 +1,6 @@
 /*
  * A statement with a limit around it, so that PostgreSQL plans for few rows where few are wanted.
- * The statement's own text is not changed, only cut before its final semicolon.
+ * The statement's own text is not changed; the verdict has cut it before its final semicolon.
  */
 #pragma once
 
@@ -8,5 +8,5 @@
 
 #include "common/bytes.h"
 
-/* The statement is one that the validator has allowed. */
-void limit_sql(struct bytes sql, int64_t rows, struct buffer *ret_sql);
+/* The statement is a verdict's. */
+void limit_sql(struct bytes statement, int64_t rows, struct buffer *ret_sql);

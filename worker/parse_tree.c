@@ -1,19 +1,98 @@
 #include "worker/parse_tree.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/bytes.h"
 
+/* Whole statements of analytics fit into the first. */
+enum { BLOCK_NODES = 1000 };
+
+struct tree_block {
+	struct tree_block *next;
+	struct tree nodes[BLOCK_NODES];
+};
+
 struct reader {
 	char *at;
+	const uint16_t *slots;
+	/* Keys come in few orders: the one that came last behind each is looked for first. */
+	uint16_t last_name, followers[NAME_COUNT];
+	struct tree_block *blocks;
 	struct tree *next_free, *end;
 	unsigned level;
 	long last_location;
 	enum parse_tree_result result;
 };
+
+/* ---- names ---- */
+
+enum { NAME_SLOTS = 1024 }; /* a power of two, some times NAME_COUNT */
+
+static const struct {
+	const char *text;
+	size_t size;
+} names[NAME_COUNT] = {
+#define NODE(type, check) [NAME_##type] = {#type, sizeof(#type) - 1},
+#define PLAIN(field)
+#define ONE(field)
+#define LIST(field)
+#define PART(field, type)
+#define END
+#include "worker/allowed_nodes.def"
+#undef NODE
+#undef PLAIN
+#undef ONE
+#undef LIST
+#undef PART
+#undef END
+#define MEMBER(name) [NAME_##name] = {#name, sizeof(#name) - 1},
+#include "worker/tree_members.def"
+#undef MEMBER
+};
+
+static unsigned name_slot(const char *text, size_t size)
+{
+	const unsigned char *bytes = (const unsigned char *)text;
+
+	return (bytes[0] * 67u + bytes[size / 2] * 29u + bytes[size - 1] * 5u +
+	           (unsigned)size * 131u) %
+	       NAME_SLOTS;
+}
+
+static const uint16_t *name_slots(void)
+{
+	static uint16_t slots[NAME_SLOTS];
+	static bool filled;
+
+	for (uint16_t i = 1; !filled && i < NAME_COUNT; i++) {
+		unsigned slot = name_slot(names[i].text, names[i].size);
+
+		while (slots[slot])
+			slot = (slot + 1) % NAME_SLOTS;
+		slots[slot] = i;
+	}
+	filled = true;
+	return slots;
+}
+
+static uint16_t name_find(const uint16_t *slots, const char *text, size_t size)
+{
+	unsigned slot;
+
+	if (size == 0)
+		return NAME_UNKNOWN;
+	for (slot = name_slot(text, size); slots[slot]; slot = (slot + 1) % NAME_SLOTS)
+		if (names[slots[slot]].size == size &&
+		    memcmp(names[slots[slot]].text, text, size) == 0)
+			return slots[slot];
+	return NAME_UNKNOWN;
+}
+
+/* ---- the JSON ---- */
 
 static struct tree *fail(struct reader *reader, enum parse_tree_result result)
 {
@@ -46,28 +125,79 @@ static bool read_escape(char **from, char **to)
 	return true;
 }
 
-/* Decodes in place, which never takes more room. */
-static const char *read_text(struct reader *reader)
+/* Behind the first escape; decodes in place, which never takes more room. */
+static bool read_escaped(struct reader *reader)
 {
-	char *start, *to;
+	char *from = reader->at, *to = from;
 
-	if (*reader->at != '"')
-		return NULL;
-	start = to = ++reader->at;
-	while (*reader->at != '"') {
-		if (*reader->at == '\0')
-			return NULL;
-		if (*reader->at != '\\') {
-			*to++ = *reader->at++;
+	while (*from != '"') {
+		if (*from == '\0')
+			return false;
+		if (*from != '\\') {
+			*to++ = *from++;
 			continue;
 		}
-		reader->at++;
-		if (!read_escape(&reader->at, &to))
-			return NULL;
+		from++;
+		if (!read_escape(&from, &to))
+			return false;
 	}
-	reader->at++;
 	*to = '\0';
+	reader->at = from + 1;
+	return true;
+}
+
+/* The closing quote becomes the text's end. */
+static const char *read_text(struct reader *reader)
+{
+	char *start = ++reader->at, *at = start;
+
+	while (*at != '"' && *at != '\\' && *at != '\0')
+		at++;
+	reader->at = at;
+	if (*at != '"')
+		return read_escaped(reader) ? start : NULL;
+	*at = '\0';
+	reader->at = at + 1;
 	return start;
+}
+
+/* The key that is expected; without it nothing is read. */
+static bool read_expected(struct reader *reader, uint16_t name)
+{
+	const char *expected = names[name].text;
+	char *at = reader->at + 1;
+
+	if (name == NAME_UNKNOWN)
+		return false;
+	while (*expected && *at == *expected) {
+		at++;
+		expected++;
+	}
+	if (*expected || *at != '"')
+		return false;
+	*at = '\0';
+	reader->at = at + 1;
+	return true;
+}
+
+static bool read_key(struct reader *reader, uint16_t *ret_name, const char **ret_key)
+{
+	char *start = reader->at + 1;
+	uint16_t name = reader->followers[reader->last_name];
+
+	if (*reader->at != '"')
+		return false;
+	if (!read_expected(reader, name)) {
+		if (!read_text(reader))
+			return false;
+		name = name_find(reader->slots, start, (size_t)(reader->at - start) - 1);
+		reader->followers[reader->last_name] = name;
+	}
+	if (*reader->at++ != ':')
+		return false;
+	reader->last_name = *ret_name = name;
+	*ret_key = start;
+	return true;
 }
 
 static struct tree *read_value(struct reader *reader);
@@ -76,26 +206,27 @@ static struct tree *read_members(struct reader *reader, struct tree *parent, cha
 {
 	struct tree **link = &parent->first;
 
+	*link = NULL;
 	if (*++reader->at == close) {
 		reader->at++;
 		return parent;
 	}
 	for (;; reader->at++) {
+		uint16_t name = NAME_UNKNOWN;
 		const char *key = NULL;
 		struct tree *member;
 
-		if (parent->kind == TREE_MAP) {
-			key = read_text(reader);
-			if (!key || *reader->at++ != ':')
-				return fail(reader, PARSE_TREE_BROKEN);
-		}
+		if (parent->kind == TREE_MAP && !read_key(reader, &name, &key))
+			return fail(reader, PARSE_TREE_BROKEN);
 		member = read_value(reader);
 		if (!member)
 			return NULL;
+		member->name = name;
 		member->key = key;
+		member->next = NULL;
 		*link = member;
 		link = &member->next;
-		if (key && member->kind == TREE_INTEGER && strcmp(key, "location") == 0)
+		if (name == NAME_location && member->kind == TREE_INTEGER)
 			reader->last_location = member->integer;
 		if (*reader->at != ',')
 			break;
@@ -119,6 +250,25 @@ static struct tree *read_list_or_map(struct reader *reader, struct tree *value)
 	return read;
 }
 
+static struct tree *read_integer(struct reader *reader, struct tree *value)
+{
+	bool negative = *reader->at == '-';
+	char *at = reader->at + negative;
+	unsigned long number = 0;
+
+	/* FETCH ALL has the largest that there is. */
+	for (; *at >= '0' && *at <= '9' && number <= LONG_MAX / 10; at++)
+		number = number * 10 + (unsigned long)(*at - '0');
+	if (at == reader->at + negative)
+		return fail(reader, PARSE_TREE_BROKEN);
+	if (number > LONG_MAX)
+		number = LONG_MAX;
+	value->kind = TREE_INTEGER;
+	value->integer = negative ? -(long)number : (long)number;
+	reader->at = at;
+	return value;
+}
+
 static struct tree *read_word(struct reader *reader, struct tree *value)
 {
 	static const struct {
@@ -138,14 +288,24 @@ static struct tree *read_word(struct reader *reader, struct tree *value)
 	return fail(reader, PARSE_TREE_BROKEN);
 }
 
+static struct tree *new_value(struct reader *reader)
+{
+	struct tree_block *block;
+
+	if (reader->next_free == reader->end) {
+		block = must_alloc(sizeof(*block));
+		block->next = reader->blocks;
+		reader->blocks = block;
+		reader->next_free = block->nodes;
+		reader->end = block->nodes + BLOCK_NODES;
+	}
+	return reader->next_free++;
+}
+
 static struct tree *read_value(struct reader *reader)
 {
-	struct tree *value = reader->next_free;
-	char *end;
+	struct tree *value = new_value(reader);
 
-	if (value == reader->end)
-		return fail(reader, PARSE_TREE_BROKEN);
-	reader->next_free++;
 	switch (*reader->at) {
 	case '{':
 	case '[':
@@ -156,38 +316,17 @@ static struct tree *read_value(struct reader *reader)
 		return value->text ? value : fail(reader, PARSE_TREE_BROKEN);
 	case '-':
 	case '0' ... '9':
-		value->kind = TREE_INTEGER;
-		value->integer = strtol(reader->at, &end, 10);
-		if (end == reader->at)
-			return fail(reader, PARSE_TREE_BROKEN);
-		reader->at = end;
-		return value;
+		return read_integer(reader, value);
 	default:
 		return read_word(reader, value);
 	}
 }
 
-/* Every value but the first stands behind one of these; those in texts make the count larger. */
-static size_t count_values(const char *json)
-{
-	size_t count = 1;
-
-	for (; *json; json++)
-		count += *json == ',' || *json == '{' || *json == '[';
-	return count;
-}
-
 enum parse_tree_result parse_tree_read(
-    const char *json, struct parse_tree *ret_tree, long *ret_last_location)
+    char *json, struct parse_tree *ret_tree, long *ret_last_location)
 {
-	size_t count = count_values(json);
-	struct parse_tree tree = {
-	    .nodes = must_zalloc(count * sizeof(*tree.nodes)), .text = must_strdup(json)};
-	struct reader reader = {.at = tree.text,
-	    .next_free = tree.nodes,
-	    .end = tree.nodes + count,
-	    .last_location = 0,
-	    .result = PARSE_TREE_READ};
+	struct parse_tree tree = {.text = json};
+	struct reader reader = {.at = json, .slots = name_slots(), .result = PARSE_TREE_READ};
 
 	if (!bytes_are_utf8(bytes_of_string(json))) {
 		reader.result = PARSE_TREE_ENCODING;
@@ -196,6 +335,7 @@ enum parse_tree_result parse_tree_read(
 		if (tree.root && *reader.at)
 			reader.result = PARSE_TREE_BROKEN;
 	}
+	tree.blocks = reader.blocks;
 	*ret_last_location = reader.last_location;
 	if (reader.result == PARSE_TREE_READ)
 		*ret_tree = tree;
@@ -206,21 +346,28 @@ enum parse_tree_result parse_tree_read(
 
 void parse_tree_deinit(struct parse_tree *tree)
 {
-	free(tree->nodes);
+	struct tree_block *next;
+
+	for (struct tree_block *block = tree->blocks; block; block = next) {
+		next = block->next;
+		free(block);
+	}
 	free(tree->text);
 	*tree = (struct parse_tree){0};
 }
+
+/* ---- the tree ---- */
 
 const struct tree *tree_first(const struct tree *list)
 {
 	return list && (list->kind == TREE_LIST || list->kind == TREE_MAP) ? list->first : NULL;
 }
 
-const struct tree *tree_get(const struct tree *map, const char *key)
+const struct tree *tree_get(const struct tree *map, enum tree_name name)
 {
 	const struct tree *member = map && map->kind == TREE_MAP ? map->first : NULL;
 
-	while (member && strcmp(member->key, key) != 0)
+	while (member && member->name != name)
 		member = member->next;
 	return member;
 }
@@ -249,6 +396,15 @@ const struct tree *tree_at(const struct tree *list, size_t index)
 	const struct tree *member = tree_first(list);
 
 	while (member && index--)
+		member = member->next;
+	return member;
+}
+
+const struct tree *tree_last(const struct tree *list)
+{
+	const struct tree *member = tree_first(list);
+
+	while (member && member->next)
 		member = member->next;
 	return member;
 }

@@ -197,7 +197,7 @@ static void run(struct query_job *job)
 {
 	struct query_resources *resources = job->resources;
 	struct execution_options options = {
-	    .sql = bytes_of_buffer(&job->sql),
+	    .statement = job->verdict.statement,
 	    .limit_rows = job->limit_rows,
 	    .limit_bytes = resources->database->limit_bytes,
 	    .limit_time_ms = resources->database->limit_time_ms,

@@ -5,11 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
-static bool starts(struct bytes sql, size_t at, const char *text)
+static bool starts(struct bytes sql, size_t at, const char *two)
 {
-	size_t size = strlen(text);
-
-	return sql.size - at >= size && memcmp(sql.data + at, text, size) == 0;
+	return sql.size - at >= 2 && sql.data[at] == two[0] && sql.data[at + 1] == two[1];
 }
 
 static bool is_word_byte(char byte)

@@ -145,10 +145,12 @@ static bool parse(struct validation *validation, struct parse_tree *ret_tree)
 	enum parse_tree_result result = PARSE_TREE_BROKEN;
 
 	free(text);
-	if (parsed.error)
+	if (parsed.error) {
 		refuse_syntax(validation, parsed.error);
-	else
+	} else {
 		result = parse_tree_read(parsed.parse_tree, ret_tree, &validation->location);
+		parsed.parse_tree = NULL; /* is the tree's */
+	}
 	if (!parsed.error && result != PARSE_TREE_READ)
 		refuse_tree(validation, result);
 	pg_query_free_parse_result(parsed);
@@ -157,15 +159,31 @@ static bool parse(struct validation *validation, struct parse_tree *ret_tree)
 
 static size_t statement_start(const struct validation *validation, const struct tree *statement)
 {
-	const struct tree *place = tree_get(statement, "stmt_location");
+	const struct tree *place = tree_get(statement, NAME_stmt_location);
 
 	return sql_places_start(
 	    validation->sql, place && place->integer > 0 ? (size_t)place->integer : 0);
 }
 
+/* From PostgreSQL's own grammar: a semicolon may be followed by comments. Without one there is no
+ * length. */
+static struct bytes statement_text(
+    const struct validation *validation, const struct tree *statement)
+{
+	const struct tree *place = tree_get(statement, NAME_stmt_location);
+	const struct tree *length = tree_get(statement, NAME_stmt_len);
+	struct bytes sql = validation->sql;
+	size_t start = place && place->integer > 0 ? (size_t)place->integer : 0;
+	size_t size = length && length->integer > 0 ? (size_t)length->integer : sql.size;
+
+	if (start > sql.size)
+		return sql;
+	return bytes_of(sql.data + start, size < sql.size - start ? size : sql.size - start);
+}
+
 static bool check_statements(struct validation *validation, const struct tree *root)
 {
-	const struct tree *statements = tree_get(root, "stmts");
+	const struct tree *statements = tree_get(root, NAME_stmts);
 	const struct tree *first = tree_at(statements, 0), *second = tree_at(statements, 1);
 
 	if (!first)
@@ -176,8 +194,9 @@ static bool check_statements(struct validation *validation, const struct tree *r
 		return validation_refuse(validation, CHECK_MULTIPLE,
 		    "there are %zu statements, the second at character %zu; send one at a time",
 		    tree_count(statements), validation_place(validation));
+	validation->verdict->statement = statement_text(validation, first);
 	/* SELECT, VALUES and TABLE are all a SelectStmt. */
-	return tree_walk(validation, tree_get(first, "stmt"));
+	return tree_walk(validation, tree_get(first, NAME_stmt));
 }
 
 bool validation_run(struct validation *validation)

@@ -28,6 +28,7 @@ struct verdict {
 	enum check_code code; /* CHECK_ALLOW: it may run */
 	bool no_privilege; /* of CHECK_RELATION: the role may not read it */
 	char reason[512]; /* names the thing, its place, and what to do instead */
+	struct bytes statement; /* of CHECK_ALLOW: the text up to a final semicolon, in place */
 	size_t relation_count;
 	struct verdict_relation *relations; /* sorted, each once; what is read */
 	bool reads_catalog; /* pg_catalog or information_schema: not cached */

@@ -35,7 +35,7 @@ static bool names_a_day(const char *text)
 
 void cacheable_note_constant(struct validation *validation, const struct tree *constant)
 {
-	const char *text = tree_text(tree_get(tree_get(constant, "sval"), "sval"));
+	const char *text = tree_text(tree_get(tree_get(constant, NAME_sval), NAME_sval));
 
 	if (text && names_a_day(text))
 		validation_not_cacheable(validation, time_of_day);
@@ -48,9 +48,9 @@ static bool may_be_text(const struct validation *validation, const struct tree *
 /* Columns of the name, in whichever table; of a name that none has nothing is known. */
 static bool column_may_be_text(const struct validation *validation, const struct tree *column)
 {
-	const struct tree *fields = tree_get(column, "fields");
-	const struct tree *last = tree_at(fields, tree_count(fields) - 1);
-	const char *name = tree_text(tree_get(tree_get(last, "String"), "sval"));
+	const struct tree *fields = tree_get(column, NAME_fields);
+	const struct tree *last = tree_last(fields);
+	const char *name = tree_text(tree_get(tree_get(last, NAME_String), NAME_sval));
 	const struct snapshot *snapshot = validation->policy->snapshot;
 	bool found = false;
 
@@ -78,14 +78,14 @@ static bool call_may_be_text(const struct validation *validation, const struct t
 	/* Of the type of their first argument. */
 	static const char *const same[] = {"first_value", "generate_series", "lag", "last_value",
 	    "lead", "max", "min", "nth_value"};
-	const struct tree *names = tree_get(call, "funcname");
-	const struct tree *last = tree_at(names, tree_count(names) - 1);
-	const char *name = tree_text(tree_get(tree_get(last, "String"), "sval"));
+	const struct tree *names = tree_get(call, NAME_funcname);
+	const struct tree *last = tree_last(names);
+	const char *name = tree_text(tree_get(tree_get(last, NAME_String), NAME_sval));
 
 	if (is_one_of(times, COUNT(times), name))
 		return false;
 	if (is_one_of(same, COUNT(same), name))
-		return may_be_text(validation, tree_at(tree_get(call, "args"), 0));
+		return may_be_text(validation, tree_at(tree_get(call, NAME_args), 0));
 	return true;
 }
 
@@ -99,35 +99,35 @@ static bool any_may_be_text(const struct validation *validation, const struct tr
 
 static bool case_may_be_text(const struct validation *validation, const struct tree *node)
 {
-	const struct tree *branch = tree_first(tree_get(node, "args"));
+	const struct tree *branch = tree_first(tree_get(node, NAME_args));
 
 	for (; branch; branch = branch->next)
-		if (may_be_text(validation, tree_get(tree_get(branch, "CaseWhen"), "result")))
+		if (may_be_text(validation, tree_get(tree_get(branch, NAME_CaseWhen), NAME_result)))
 			return true;
-	return may_be_text(validation, tree_get(node, "defresult"));
+	return may_be_text(validation, tree_get(node, NAME_defresult));
 }
 
 static bool cast_may_be_text(const struct validation *validation, const struct tree *cast)
 {
 	static const char *const not_text[] = {"date", "time", "timetz", "timestamp", "timestamptz",
 	    "interval", "int2", "int4", "int8", "numeric", "float4", "float8"};
-	const struct tree *names = tree_get(tree_get(cast, "typeName"), "names");
-	const struct tree *last = tree_at(names, tree_count(names) - 1);
+	const struct tree *names = tree_get(tree_get(cast, NAME_typeName), NAME_names);
+	const struct tree *last = tree_last(names);
 
-	if (is_one_of(
-	        not_text, COUNT(not_text), tree_text(tree_get(tree_get(last, "String"), "sval"))))
+	if (is_one_of(not_text, COUNT(not_text),
+	        tree_text(tree_get(tree_get(last, NAME_String), NAME_sval))))
 		return false;
-	return may_be_text(validation, tree_get(cast, "arg"));
+	return may_be_text(validation, tree_get(cast, NAME_arg));
 }
 
 /* + - * / % never give a text, whatever they are given. */
 static bool operation_may_be_text(const struct tree *operation)
 {
 	static const char *const numeric[] = {"+", "-", "*", "/", "%"};
-	const struct tree *name = tree_at(tree_get(operation, "name"), 0);
+	const struct tree *name = tree_at(tree_get(operation, NAME_name), 0);
 
 	return !is_one_of(
-	    numeric, COUNT(numeric), tree_text(tree_get(tree_get(name, "String"), "sval")));
+	    numeric, COUNT(numeric), tree_text(tree_get(tree_get(name, NAME_String), NAME_sval)));
 }
 
 static bool may_be_text(const struct validation *validation, const struct tree *value)
@@ -136,24 +136,24 @@ static bool may_be_text(const struct validation *validation, const struct tree *
 
 	if (!node) /* a constant NULL, or no ELSE */
 		return false;
-	if (strcmp(node->key, "A_Const") == 0) /* cacheable_note_constant has seen it */
+	if (node->name == NAME_A_Const) /* cacheable_note_constant has seen it */
 		return false;
-	if (strcmp(node->key, "SQLValueFunction") == 0)
+	if (node->name == NAME_SQLValueFunction)
 		return false;
-	if (strcmp(node->key, "ColumnRef") == 0)
+	if (node->name == NAME_ColumnRef)
 		return column_may_be_text(validation, node);
-	if (strcmp(node->key, "FuncCall") == 0)
+	if (node->name == NAME_FuncCall)
 		return call_may_be_text(validation, node);
-	if (strcmp(node->key, "TypeCast") == 0)
+	if (node->name == NAME_TypeCast)
 		return cast_may_be_text(validation, node);
-	if (strcmp(node->key, "A_Expr") == 0)
+	if (node->name == NAME_A_Expr)
 		return operation_may_be_text(node);
-	if (strcmp(node->key, "CaseExpr") == 0)
+	if (node->name == NAME_CaseExpr)
 		return case_may_be_text(validation, node);
-	if (strcmp(node->key, "CoalesceExpr") == 0 || strcmp(node->key, "MinMaxExpr") == 0)
-		return any_may_be_text(validation, tree_get(node, "args"));
-	if (strcmp(node->key, "A_ArrayExpr") == 0)
-		return any_may_be_text(validation, tree_get(node, "elements"));
+	if (node->name == NAME_CoalesceExpr || node->name == NAME_MinMaxExpr)
+		return any_may_be_text(validation, tree_get(node, NAME_args));
+	if (node->name == NAME_A_ArrayExpr)
+		return any_may_be_text(validation, tree_get(node, NAME_elements));
 	return true;
 }
 

@@ -224,7 +224,6 @@ bool name_check_attribute(struct validation *validation, const char *name, bool 
 {
 	const struct allowed_function *function = function_find(name);
 	const struct snapshot *snapshot = validation->policy->snapshot;
-	bool known = of_relation && snapshot && is_column(snapshot, name);
 
 	/* pg_get_viewdef writes calls as calls. */
 	if (validation->view)
@@ -238,7 +237,7 @@ bool name_check_attribute(struct validation *validation, const char *name, bool 
 	if (outside_functions(validation, name).impure)
 		note_impure(validation);
 	/* A column of the name does not prove that this value has it, but a table's mostly does. */
-	if (function && !known) {
+	if (function && !(of_relation && snapshot && is_column(snapshot, name))) {
 		note_purity(validation, function->purity, 1);
 		cacheable_note_cast(validation, NULL, name);
 	}

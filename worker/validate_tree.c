@@ -1,16 +1,14 @@
 #include "worker/validate_tree.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "worker/sql_places.h"
 
-enum field_kind { FIELD_PLAIN, FIELD_ONE, FIELD_LIST, FIELD_PART };
+enum field_kind { FIELD_REFUSED, FIELD_PLAIN, FIELD_ONE, FIELD_LIST, FIELD_PART };
 
 struct node_field {
-	const char *name; /* NULL ends the list */
-	enum field_kind kind;
-	const char *type; /* of FIELD_PART */
+	uint8_t kind; /* enum field_kind */
+	uint8_t type; /* of FIELD_PART: enum tree_name */
 };
 
 /* What a type is checked for beyond its fields; false: refused. */
@@ -18,8 +16,8 @@ typedef bool (*node_check)(struct validation *validation, const struct tree *nod
 
 struct node_type {
 	const char *name;
-	const struct node_field *fields;
 	node_check check;
+	struct node_field fields[NAME_COUNT]; /* what is not allowed is FIELD_REFUSED */
 };
 
 static const struct {
@@ -41,7 +39,7 @@ static bool walk_node(
 
 static const char *string_of(const struct tree *wrapped)
 {
-	return tree_text(tree_get(tree_get(wrapped, "String"), "sval"));
+	return tree_text(tree_get(tree_get(wrapped, NAME_String), NAME_sval));
 }
 
 /* Takes [name] or [schema, name]; false for anything else. */
@@ -68,7 +66,7 @@ static bool refuse_name(struct validation *validation, enum check_code code, con
 /* Nodes without a place of their own (-1, or none) are said to be where the outer one is. */
 static void move_to(struct validation *validation, const struct tree *node)
 {
-	const struct tree *location = tree_get(node, "location");
+	const struct tree *location = tree_get(node, NAME_location);
 
 	if (location && location->kind == TREE_INTEGER && location->integer >= 0)
 		validation->location = location->integer;
@@ -85,8 +83,8 @@ static bool check_none(struct validation *validation, const struct tree *node)
 
 static bool check_select(struct validation *validation, const struct tree *node)
 {
-	const struct tree *into = tree_get(node, "intoClause");
-	const struct tree *place = tree_get(tree_get(into, "rel"), "location");
+	const struct tree *into = tree_get(node, NAME_intoClause);
+	const struct tree *place = tree_get(tree_get(into, NAME_rel), NAME_location);
 
 	if (into) {
 		validation->location = place ? place->integer : validation->location;
@@ -95,7 +93,7 @@ static bool check_select(struct validation *validation, const struct tree *node)
 		    "allowed; leave INTO out",
 		    validation_place(validation));
 	}
-	if (!tree_get(node, "lockingClause"))
+	if (!tree_get(node, NAME_lockingClause))
 		return true;
 	/* The tree does not say where it stands. */
 	validation->location = sql_places_locking(validation->sql, validation->location);
@@ -107,8 +105,8 @@ static bool check_select(struct validation *validation, const struct tree *node)
 
 static bool push_with_name(struct validation *validation, const struct tree *wrapped)
 {
-	const struct tree *query = tree_get(wrapped, "CommonTableExpr");
-	const char *name = tree_text(tree_get(query, "ctename"));
+	const struct tree *query = tree_get(wrapped, NAME_CommonTableExpr);
+	const char *name = tree_text(tree_get(query, NAME_ctename));
 
 	if (!name || validation->with_count == TREE_WITH_NAMES_MAX) {
 		move_to(validation, query);
@@ -123,8 +121,8 @@ static bool push_with_name(struct validation *validation, const struct tree *wra
 /* Without RECURSIVE a query sees only those before it: its own name is the real table's. */
 static bool check_with(struct validation *validation, const struct tree *node)
 {
-	const struct tree *queries = tree_get(node, "ctes"), *query;
-	bool recursive = tree_is_true(tree_get(node, "recursive"));
+	const struct tree *queries = tree_get(node, NAME_ctes), *query;
+	bool recursive = tree_is_true(tree_get(node, NAME_recursive));
 
 	for (query = tree_first(queries); recursive && query; query = query->next)
 		if (!push_with_name(validation, query))
@@ -147,19 +145,19 @@ static bool check_cycle(struct validation *validation, const struct tree *node)
 
 static bool check_relation(struct validation *validation, const struct tree *node)
 {
-	const struct tree *database = tree_get(node, "catalogname");
+	const struct tree *database = tree_get(node, NAME_catalogname);
 
 	if (database)
 		return validation_refuse(validation, CHECK_RELATION,
 		    "relation at character %zu names a database; write schema.table",
 		    validation_place(validation));
-	return name_check_relation(validation, tree_text(tree_get(node, "schemaname")),
-	    tree_text(tree_get(node, "relname")));
+	return name_check_relation(validation, tree_text(tree_get(node, NAME_schemaname)),
+	    tree_text(tree_get(node, NAME_relname)));
 }
 
 static bool check_join(struct validation *validation, const struct tree *node)
 {
-	if (tree_get(node, "usingClause") || tree_get(node, "isNatural"))
+	if (tree_get(node, NAME_usingClause) || tree_get(node, NAME_isNatural))
 		return name_check_implied_operator(validation, "=");
 	return true;
 }
@@ -168,7 +166,7 @@ static bool check_sample(struct validation *validation, const struct tree *node)
 {
 	const char *schema, *name;
 
-	if (!split_name(tree_get(node, "method"), &schema, &name))
+	if (!split_name(tree_get(node, NAME_method), &schema, &name))
 		return refuse_name(validation, CHECK_FUNCTION, "the sampling method");
 	if ((strcmp(name, "system") != 0 && strcmp(name, "bernoulli") != 0) ||
 	    (schema && strcmp(schema, "pg_catalog") != 0) ||
@@ -183,7 +181,7 @@ static bool check_sample(struct validation *validation, const struct tree *node)
 
 static bool check_sort(struct validation *validation, const struct tree *node)
 {
-	const struct tree *use = tree_get(node, "useOp");
+	const struct tree *use = tree_get(node, NAME_useOp);
 	const char *schema, *name;
 
 	if (!tree_count(use))
@@ -204,9 +202,9 @@ static bool refuse_role(struct validation *validation)
  * function in FROM, as in SELECT g.pg_sleep FROM generate_series(1, 9) g. */
 static bool check_column(struct validation *validation, const struct tree *node)
 {
-	const struct tree *fields = tree_get(node, "fields");
+	const struct tree *fields = tree_get(node, NAME_fields);
 	size_t count = tree_count(fields);
-	const char *name = string_of(tree_at(fields, count - 1));
+	const char *name = string_of(tree_last(fields));
 
 	if (name && count > 1)
 		return name_check_attribute(validation, name, true);
@@ -216,7 +214,7 @@ static bool check_column(struct validation *validation, const struct tree *node)
 
 static bool check_indirection(struct validation *validation, const struct tree *node)
 {
-	const struct tree *step = tree_first(tree_get(node, "indirection"));
+	const struct tree *step = tree_first(tree_get(node, NAME_indirection));
 
 	for (; step; step = step->next) {
 		const char *name = string_of(step);
@@ -240,13 +238,13 @@ static bool check_between(struct validation *validation)
 
 static bool check_operator(struct validation *validation, const struct tree *node)
 {
-	const char *kind = tree_text(tree_get(node, "kind"));
+	const char *kind = tree_text(tree_get(node, NAME_kind));
 	const char *schema, *name;
 
 	if (kind && (strncmp(kind, "AEXPR_BETWEEN", 13) == 0 ||
 	                strncmp(kind, "AEXPR_NOT_BETWEEN", 17) == 0))
 		return check_between(validation);
-	if (!split_name(tree_get(node, "name"), &schema, &name))
+	if (!split_name(tree_get(node, NAME_name), &schema, &name))
 		return refuse_name(validation, CHECK_OPERATOR, "the operator");
 	return name_check_operator(validation, schema, name);
 }
@@ -255,20 +253,21 @@ static bool check_function(struct validation *validation, const struct tree *nod
 {
 	const char *schema, *name;
 
-	if (!split_name(tree_get(node, "funcname"), &schema, &name))
+	if (!split_name(tree_get(node, NAME_funcname), &schema, &name))
 		return refuse_name(validation, CHECK_FUNCTION, "the function");
-	if (tree_count(tree_get(node, "args")) == 1) /* timestamptz(x) is a cast */
-		cacheable_note_cast(validation, tree_at(tree_get(node, "args"), 0), name);
-	return name_check_function(validation, schema, name, tree_count(tree_get(node, "args")));
+	if (tree_count(tree_get(node, NAME_args)) == 1) /* timestamptz(x) is a cast */
+		cacheable_note_cast(validation, tree_at(tree_get(node, NAME_args), 0), name);
+	return name_check_function(validation, schema, name, tree_count(tree_get(node, NAME_args)));
 }
 
 static bool check_sublink(struct validation *validation, const struct tree *node)
 {
-	const struct tree *use = tree_get(node, "operName");
+	const struct tree *use = tree_get(node, NAME_operName);
 	const char *schema, *name;
 
 	if (!tree_count(use)) /* IN is "=" */
-		return !tree_get(node, "testexpr") || name_check_implied_operator(validation, "=");
+		return !tree_get(node, NAME_testexpr) ||
+		       name_check_implied_operator(validation, "=");
 	if (!split_name(use, &schema, &name))
 		return refuse_name(validation, CHECK_OPERATOR, "the operator");
 	return name_check_operator(validation, schema, name);
@@ -276,7 +275,7 @@ static bool check_sublink(struct validation *validation, const struct tree *node
 
 static bool check_case(struct validation *validation, const struct tree *node)
 {
-	return !tree_get(node, "arg") || name_check_implied_operator(validation, "=");
+	return !tree_get(node, NAME_arg) || name_check_implied_operator(validation, "=");
 }
 
 static bool check_value_function(struct validation *validation, const struct tree *node)
@@ -290,7 +289,7 @@ static bool check_value_function(struct validation *validation, const struct tre
 	    {"SVFOP_CURRENT_CATALOG", "it depends on the session"},
 	    {"SVFOP_CURRENT_SCHEMA", "it depends on the session"},
 	};
-	const char *op = tree_text(tree_get(node, "op"));
+	const char *op = tree_text(tree_get(node, NAME_op));
 
 	for (size_t i = 0; op && i < COUNT(allowed); i++)
 		if (strncmp(op, allowed[i].start, strlen(allowed[i].start)) == 0) {
@@ -309,22 +308,22 @@ static bool check_constant(struct validation *validation, const struct tree *nod
 /* The last word of a type's name: what it is called in pg_type. */
 static const char *type_name(const struct tree *type)
 {
-	const struct tree *names = tree_get(type, "names");
+	const struct tree *names = tree_get(type, NAME_names);
 
-	return string_of(tree_at(names, tree_count(names) - 1));
+	return string_of(tree_last(names));
 }
 
 static bool check_cast(struct validation *validation, const struct tree *node)
 {
 	cacheable_note_cast(
-	    validation, tree_get(node, "arg"), type_name(tree_get(node, "typeName")));
+	    validation, tree_get(node, NAME_arg), type_name(tree_get(node, NAME_typeName)));
 	return true;
 }
 
 /* Columns of XMLTABLE and of functions that give records are read from text. */
 static bool check_read_column(struct validation *validation, const struct tree *node)
 {
-	cacheable_note_cast(validation, NULL, type_name(tree_get(node, "typeName")));
+	cacheable_note_cast(validation, NULL, type_name(tree_get(node, NAME_typeName)));
 	return true;
 }
 
@@ -332,7 +331,7 @@ static bool check_type(struct validation *validation, const struct tree *node)
 {
 	const char *schema, *name;
 
-	if (!split_name(tree_get(node, "names"), &schema, &name))
+	if (!split_name(tree_get(node, NAME_names), &schema, &name))
 		return refuse_name(validation, CHECK_CAST, "the type");
 	return name_check_type(validation, schema, name);
 }
@@ -341,7 +340,7 @@ static bool check_collation(struct validation *validation, const struct tree *no
 {
 	const char *schema, *name;
 
-	if (!split_name(tree_get(node, "collname"), &schema, &name) ||
+	if (!split_name(tree_get(node, NAME_collname), &schema, &name) ||
 	    (schema && strcmp(schema, "pg_catalog") != 0))
 		return refuse_name(validation, CHECK_NODE, "the collation");
 	return true;
@@ -349,60 +348,25 @@ static bool check_collation(struct validation *validation, const struct tree *no
 
 /* ---- the walk ---- */
 
-#define NODE(type, check) static const struct node_field type##_fields[] = {
-#define PLAIN(field)      {#field, FIELD_PLAIN, NULL},
-#define ONE(field)        {#field, FIELD_ONE, NULL},
-#define LIST(field)       {#field, FIELD_LIST, NULL},
-#define PART(field, type) {#field, FIELD_PART, #type},
-#define END                             \
-	{                               \
-		NULL, FIELD_PLAIN, NULL \
-	}                               \
-	}                               \
-	;
+#define NODE(type, check) [NAME_##type] = {#type, check_##check, {
+#define PLAIN(field)      [NAME_##field] = {FIELD_PLAIN, 0},
+#define ONE(field)        [NAME_##field] = {FIELD_ONE, 0},
+#define LIST(field)       [NAME_##field] = {FIELD_LIST, 0},
+#define PART(field, type) [NAME_##field] = {FIELD_PART, NAME_##type},
+#define END \
+	}   \
+	}   \
+	,
+static const struct node_type node_types[NAME_NODES] = {
 #include "worker/allowed_nodes.def"
+};
 #undef NODE
 #undef PLAIN
 #undef ONE
 #undef LIST
 #undef PART
 #undef END
-
-static const struct node_type node_types[] = {
-#define NODE(type, check) {#type, type##_fields, check_##check},
-#define PLAIN(field)
-#define ONE(field)
-#define LIST(field)
-#define PART(field, type)
-#define END
-#include "worker/allowed_nodes.def"
-#undef NODE
-};
-
-static int compare_node_types(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static const struct node_type *node_type_find(const char *name)
-{
-	static struct node_type sorted[COUNT(node_types)];
-	const struct node_type wanted = {.name = name};
-
-	if (!sorted[0].name) {
-		memcpy(sorted, node_types, sizeof(sorted));
-		qsort(sorted, COUNT(sorted), sizeof(sorted[0]), compare_node_types);
-	}
-	return bsearch(&wanted, sorted, COUNT(sorted), sizeof(sorted[0]), compare_node_types);
-}
-
-static const struct node_field *node_field_find(const struct node_type *type, const char *name)
-{
-	for (const struct node_field *field = type->fields; field->name; field++)
-		if (strcmp(field->name, name) == 0)
-			return field;
-	return NULL;
-}
+_Static_assert(NAME_NODES <= UINT8_MAX, "the type of a part fits into its field");
 
 static bool refuse_node(struct validation *validation, const char *type)
 {
@@ -430,16 +394,14 @@ static bool refuse_field(struct validation *validation, const char *type, const 
 bool tree_walk(struct validation *validation, const struct tree *wrapped)
 {
 	const struct tree *node = tree_first(wrapped);
-	const struct node_type *type;
 
 	if (!node || !node->key || node->next)
 		return refuse_node(validation, "unknown");
-	type = node_type_find(node->key);
-	if (!type) {
+	if (node->name == NAME_UNKNOWN || node->name >= NAME_NODES) {
 		move_to(validation, node);
 		return refuse_node(validation, node->key);
 	}
-	return walk_node(validation, type, node);
+	return walk_node(validation, &node_types[node->name], node);
 }
 
 static bool walk_list(struct validation *validation, const struct tree *list)
@@ -455,42 +417,39 @@ static bool walk_list(struct validation *validation, const struct tree *list)
 	return list->kind == TREE_LIST || refuse_node(validation, "unknown");
 }
 
-static bool walk_field(struct validation *validation, const struct node_type *type,
-    const struct node_field *field, const struct tree *value)
+static bool walk_field(
+    struct validation *validation, const struct node_type *type, const struct tree *value)
 {
+	const struct node_field *field = &type->fields[value->name];
+
 	switch (field->kind) {
 	case FIELD_PLAIN:
 		if (value->kind == TREE_MAP || value->kind == TREE_LIST)
-			return refuse_field(validation, type->name, field->name);
+			break;
 		return true;
 	case FIELD_ONE:
 		return tree_walk(validation, value);
 	case FIELD_LIST:
 		return walk_list(validation, value);
 	case FIELD_PART:
-		return walk_node(validation, node_type_find(field->type), value);
+		return walk_node(validation, &node_types[field->type], value);
 	}
-	return refuse_field(validation, type->name, field->name);
+	return refuse_field(validation, type->name, value->key);
 }
 
 static bool walk_fields(
     struct validation *validation, const struct node_type *type, const struct tree *node)
 {
-	const struct tree *with = tree_get(node, "withClause"), *value;
-	const struct node_field *field;
+	const struct tree *with = NULL;
 
 	/* First: all else in the SELECT sees its names. */
-	if (with && !walk_node(validation, node_type_find("WithClause"), with))
+	if (type->check == check_select)
+		with = tree_get(node, NAME_withClause);
+	if (with && !walk_node(validation, &node_types[NAME_WithClause], with))
 		return false;
-	for (value = tree_first(node); value; value = value->next) {
-		if (value == with)
-			continue;
-		field = node_field_find(type, value->key);
-		if (!field)
-			return refuse_field(validation, type->name, value->key);
-		if (!walk_field(validation, type, field, value))
+	for (const struct tree *value = tree_first(node); value; value = value->next)
+		if (value != with && !walk_field(validation, type, value))
 			return false;
-	}
 	return true;
 }
 

@@ -4,7 +4,7 @@
 noinst_LIBRARIES += libvalidate.a
 libvalidate_a_SOURCES = \
 	worker/allowed_casts.def worker/allowed_catalogs.def worker/allowed_functions.def \
-	worker/allowed_nodes.def worker/allowed_operators.def \
+	worker/allowed_nodes.def worker/allowed_operators.def worker/tree_members.def \
 	worker/parse_tree.c worker/parse_tree.h \
 	worker/policy.c worker/policy.h \
 	worker/sql_places.c worker/sql_places.h \

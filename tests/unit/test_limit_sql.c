@@ -8,12 +8,16 @@
 #include <pg_query.h>
 
 #include "worker/limit_sql.h"
+#include "worker/policy.h"
+#include "worker/validate.h"
 
 static const struct {
 	const char *name, *sql, *kept;
 } cases[] = {
     {"plain", "SELECT 1", "SELECT 1"},
     {"semicolon", "SELECT 1;", "SELECT 1"},
+    {"semicolon before", "; SELECT 1", " SELECT 1"},
+    {"semicolons around", ";; SELECT 1 ;", " SELECT 1 "},
     {"semicolons and space", "SELECT 1 ; ;\n", "SELECT 1 "},
     {"comment after the semicolon", "SELECT 1; -- the end", "SELECT 1"},
     {"semicolon in a comment", "SELECT 1 -- a; b", "SELECT 1 -- a; b"},
@@ -31,13 +35,19 @@ static const struct {
 
 static void test_limit_sql(void **state)
 {
+	struct policy *policy = policy_new(NULL, NULL);
+
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		CLEAN(buffer) struct buffer wrapped = BUFFER_INIT, expected = BUFFER_INIT;
 		PgQueryParseResult parsed;
+		struct verdict verdict;
 
 		print_message("%s\n", cases[i].name);
-		limit_sql(bytes_of_string(cases[i].sql), 11, &wrapped);
+		validate(bytes_of_string(cases[i].sql), policy, &verdict);
+		assert_int_equal(verdict.code, CHECK_ALLOW);
+		limit_sql(verdict.statement, 11, &wrapped);
+		verdict_free(&verdict);
 		buffer_printf(
 		    &expected, "SELECT * FROM (\n%s\n) AS optimax LIMIT 11", cases[i].kept);
 		assert_string_equal(buffer_string(&wrapped), buffer_string(&expected));
@@ -45,6 +55,7 @@ static void test_limit_sql(void **state)
 		assert_null(parsed.error);
 		pg_query_free_parse_result(parsed);
 	}
+	policy_free(policy);
 }
 
 int main(void)

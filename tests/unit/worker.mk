@@ -54,7 +54,7 @@ check_PROGRAMS += tests/unit/test_limit_sql
 tests_unit_test_limit_sql_SOURCES = tests/unit/test_limit_sql.c \
 	worker/limit_sql.c worker/limit_sql.h
 tests_unit_test_limit_sql_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_test_limit_sql_LDADD = $(COMMON_LIBS) $(PG_QUERY_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_limit_sql_LDADD = $(VALIDATE_LIBS) $(CMOCKA_LIBS)
 # what models are sent
 check_PROGRAMS += tests/unit/test_prompt
 tests_unit_test_prompt_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(EVENT_CFLAGS)
