@@ -60,8 +60,8 @@ def new_worker(segments):
     scratch = process.new_scratch("worker")
     workers = []
 
-    def factory(program):
-        workers.append(Worker(program, segments, scratch))
+    def factory(program, **options):
+        workers.append(Worker(program, segments, scratch, **options))
         return workers[-1]
 
     yield factory
@@ -199,6 +199,24 @@ def test_the_validator_stands_before_the_database(worker):
     assert (error["code"], error["detail"]) == ("sql_rejected", "not_select")
     assert worker.check("SELECT id FROM big")["verdict"] == "allow"
     assert worker.check("SELECT pg_sleep(1)")["verdict"] == "reject"
+
+
+def test_a_small_stack_is_made_large_enough(new_worker, cluster, tables, schema):
+    worker = new_worker("optimax-database", limits="ulimit -Ss 256").configure(cluster.dsn(tables))
+    worker.give_schema(schema).attach()
+    for deep in ("SELECT 1" + "+1" * 4000, "SELECT " + "- " * 4000 + "a",
+                 "SELECT " + "NOT " * 2000 + "a", "SELECT 1" + " UNION SELECT 1" * 540):
+        assert worker.check(deep)["code"] == "depth"
+    assert re.search(rf"Max stack size +{8 << 20} ",
+                     Path(f"/proc/{worker.process.pid}/limits").read_text())
+
+
+def test_a_stack_that_cannot_be_large_enough_is_refused(segments, cluster, tables, tmp_path):
+    worker = Worker("optimax-database", segments, tmp_path, limits="ulimit -s 1024")
+    worker.configure(cluster.dsn(tables))
+    assert worker.process.wait(timeout=15) != 0
+    assert "limited to 1024 KiB, but statements may need 8192 KiB" in worker.log()
+    worker.control.close()
 
 
 def test_a_plan_that_costs_too_much_is_not_run(new_database_worker):

@@ -89,7 +89,7 @@ class Channel:
 
 
 class Worker:
-    def __init__(self, program, instance, scratch):
+    def __init__(self, program, instance, scratch, limits="true"):
         self.instance = instance
         self.control = Channel()
         self.work = None
@@ -98,7 +98,7 @@ class Worker:
         with open(self.log_path, "ab") as log:
             # bash, as dash knows one digit only, moves the channel to the descriptor that a child finds it at.
             self.process = process.start(
-                ["/bin/bash", "-c", f'exec "$0" shop 0 3<&{fd}', BUILD / program],
+                ["/bin/bash", "-c", f'{limits}; exec "$0" shop 0 3<&{fd}', BUILD / program],
                 pass_fds=[fd], stdout=log, stderr=log, stdin=open(os.devnull), cwd="/")
         self.control.other.close()
 
