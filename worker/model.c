@@ -22,6 +22,7 @@
 #include "worker/completion_cache.h"
 #include "worker/http.h"
 #include "worker/key_file.h"
+#include "worker/model_address.h"
 #include "worker/model_answer.h"
 #include "worker/model_prompt.h"
 #include "worker/retry.h"
@@ -540,29 +541,6 @@ bool model_can(const struct provider *provider, enum provider_job job)
 
 /* ---- its life ---- */
 
-static void set_address(struct model *model, const char *url)
-{
-	static const char scheme[] = "unix:";
-	const char *path = model->wire->path, *version = model->wire->version;
-	struct buffer address = BUFFER_INIT;
-	size_t size;
-
-	if (strncmp(url, scheme, sizeof(scheme) - 1) == 0) {
-		model->socket_path = must_strdup(url + sizeof(scheme) - 1);
-		url = "http://localhost";
-	}
-	size = strlen(url);
-	while (size > 0 && url[size - 1] == '/')
-		size--;
-	if (version && size > strlen(version) &&
-	    strncmp(url + size - strlen(version), version, strlen(version)) == 0)
-		size -= strlen(version);
-	buffer_append(&address, url, size);
-	buffer_append_string(&address, path);
-	buffer_string(&address);
-	model->url = address.data;
-}
-
 void model_configure(
     struct provider *provider, struct event_base *base, const struct model_wire *wire)
 {
@@ -574,7 +552,7 @@ void model_configure(
 	model->http = http_new(base);
 	turns_init(&model->turns, (size_t)provider->settings->concurrency,
 	    (size_t)provider->settings->queue);
-	set_address(model, provider->settings->url);
+	model_address(provider->settings->url, wire, &model->url, &model->socket_path);
 	provider->own = model;
 }
 

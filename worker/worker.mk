@@ -109,3 +109,4 @@ worker/libprompt_a-prompt_template.$(OBJEXT): worker/prompt_texts.inc
 CLEANFILES += worker/prompt_texts.inc
 EXTRA_DIST += $(PROMPT_FILES)
 optimax_inference_SOURCES += worker/compose_reply.c worker/compose_reply.h
+libmodel_a_SOURCES += worker/model_address.c worker/model_address.h
