@@ -18,6 +18,7 @@ enum {
 	LIMIT_CLIENT_OUTPUT_BYTES = 4 << 20, /* waiting behind the reply that is being written */
 	LIMIT_CLIENT_REQUESTS = 1024, /* in flight on one connection */
 	LIMIT_REQUESTS = 65536, /* in flight in all */
+	LIMIT_FLIGHT_TEXT_BYTES = 64 << 20, /* kept for those who join a streamed text */
 	LIMIT_MESSAGE_TIME_MS = 10 * 1000, /* from a message's first byte to its last */
 	LIMIT_IDLE_MS = 300 * 1000,
 	LIMIT_WRITE_STALL_MS = 30 * 1000,

@@ -261,13 +261,13 @@ void ask_generate(struct request *request, const char *job, enum cache_type type
 	    .history = request->history,
 	    .timeout_ms = 1,
 	};
+	bool streams;
 
 	request = request_keep(request);
 	params.question = request->question;
 	params.history = request->history;
 	params.max_age_ms = completion_age_ms(request, job);
 	params.client = client_number(request->client);
-	params.stream = request->stream && strcmp(job, "chat") == 0;
 	if (request->database) {
 		params.database = bytes_of_string(request->database->name);
 		if (request->database->snapshot)
@@ -288,7 +288,8 @@ void ask_generate(struct request *request, const char *job, enum cache_type type
 	buffer_append(
 	    &router->key, &request->generations[type], sizeof(request->generations[type]));
 	buffer_append_bytes(&router->key, params.sql);
-	(params.stream ? request_submit_text : request_submit)(request, router->inference,
+	streams = request->stream && strcmp(job, "chat") == 0;
+	(streams ? request_submit_text : request_submit)(request, router->inference,
 	    bytes_of_buffer(&router->key), MESSAGE_ID_GENERATE, &params, done);
 }
 

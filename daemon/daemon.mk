@@ -78,3 +78,5 @@ optimax_router_SOURCES += daemon/examples.c daemon/examples.h
 
 # what the daemon learns: files of records in state_dir
 libsupervisor_a_SOURCES += daemon/state_records.c daemon/state_records.h
+# the router: who waits for which job
+optimax_router_SOURCES += daemon/flight.c daemon/flight.h

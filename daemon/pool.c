@@ -11,28 +11,25 @@
 enum {
 	ATTEMPTS_MAX = 2,
 	RETRY_AFTER_MS = 100,
-	BUCKETS = 1024, /* of the table of flights */
+	MORE_TIME_MS = 1000, /* given beyond what a waiter has, for those who join soon after */
 };
 
 enum job_state { JOB_QUEUED, JOB_SENT };
 
 struct job {
 	TAILQ_ENTRY(job) link; /* in the queue, or in its worker's list */
-	LIST_ENTRY(job) same_hash; /* in the pool's table of flights, if it has a key */
+	struct flight flight;
 	struct pool *pool;
 	struct pool_worker *worker; /* JOB_SENT */
 	enum job_state state;
 	enum message_id id;
-	struct buffer key;
 	struct buffer encoded; /* the parameters; `params` points into it */
 	void *params;
 	uint32_t msgid;
 	unsigned attempts;
 	int64_t sent_deadline_ms; /* what it was sent with */
 	const struct pool_worker *avoided; /* it died of this job, or with it; NULL: none */
-	LIST_HEAD(, waiter) waiters;
-	bool shared; /* in the table of flights: others may join */
-	bool partly_sent; /* a part of the answer has gone out */
+	bool streams; /* its worker sends the text as it comes */
 	bool held; /* its worker's channel is paused for it */
 };
 
@@ -53,21 +50,11 @@ struct pool {
 	unsigned worker_count, size;
 	struct job_list queue;
 	size_t queued, queue_limit;
-	LIST_HEAD(, job) flights[BUCKETS];
+	struct flights flights;
 	struct refused_keys refused;
 	uint32_t last_msgid;
 	bool closing;
 };
-
-/* FNV-1a: keys here are our own, and the table is small. */
-static uint64_t hash_of(struct bytes key)
-{
-	uint64_t hash = UINT64_C(14695981039346656037);
-
-	for (size_t i = 0; i < key.size; i++)
-		hash = (hash ^ (unsigned char)key.data[i]) * UINT64_C(1099511628211);
-	return hash;
-}
 
 struct pool *pool_new(const struct pool_options *options)
 {
@@ -87,6 +74,11 @@ void pool_set_queue_limit(struct pool *pool, size_t limit)
 
 /* ---- jobs ---- */
 
+static struct job *of_flight(struct flight *flight)
+{
+	return (struct job *)(void *)((char *)flight - offsetof(struct job, flight));
+}
+
 static struct job *job_new(
     struct pool *pool, struct bytes key, bool shared, enum message_id id, const void *params)
 {
@@ -96,48 +88,22 @@ static struct job *job_new(
 
 	job->pool = pool;
 	job->id = id;
-	job->shared = shared;
-	LIST_INIT(&job->waiters);
-	buffer_append_bytes(&job->key, key);
 	message_pack(row, params, &job->encoded);
 	job->params = must_alloc(row->size);
 	if (message_unpack(row, bytes_of_buffer(&job->encoded), job->params, &error) != 0) {
 		log_error("%s is packed against its own table: %s", row->method, error.message);
 		abort();
 	}
-	if (shared)
-		LIST_INSERT_HEAD(&pool->flights[hash_of(key) % BUCKETS], job, same_hash);
+	flight_init(&job->flight, &pool->flights, key, shared);
 	return job;
-}
-
-/* Nobody can join it any more. */
-static void flight_close(struct job *job)
-{
-	if (job->shared)
-		LIST_REMOVE(job, same_hash);
-	job->shared = false;
-	buffer_reset(&job->key);
 }
 
 static void job_free(struct job *job)
 {
-	flight_close(job);
-	buffer_deinit(&job->key);
+	flight_deinit(&job->flight);
 	buffer_deinit(&job->encoded);
 	free(job->params);
 	free(job);
-}
-
-static struct job *find_flight(struct pool *pool, struct bytes key)
-{
-	struct job *job;
-
-	if (key.size == 0)
-		return NULL;
-	LIST_FOREACH(job, &pool->flights[hash_of(key) % BUCKETS], same_hash)
-	if (bytes_equal(bytes_of_buffer(&job->key), key))
-		return job;
-	return NULL;
 }
 
 static void job_hold(struct job *job, bool hold)
@@ -178,51 +144,34 @@ static void job_enqueue(struct job *job, bool first)
 		TAILQ_INSERT_TAIL(&job->pool->queue, job, link);
 }
 
-/* Ends the flight. A waiter may free itself and others in its callback, so the list is emptied
- * one by one from its head. */
 static void job_finish(struct job *job, const struct error *error, struct bytes result)
 {
-	struct waiter *waiter;
-
-	flight_close(job);
-	while ((waiter = LIST_FIRST(&job->waiters))) {
-		struct job_outcome outcome = {
-		    .error = error, .result = result, .joined = waiter->joined};
-
-		LIST_REMOVE(waiter, link);
-		waiter->job = NULL;
-		waiter->done(waiter, &outcome);
-	}
+	flight_finish(&job->flight, error, result);
 	job_free(job);
 }
 
-static int64_t latest_deadline(const struct job *job)
+/* Of the time that its worker is given. */
+static int64_t left_ms(const struct job *job)
 {
-	const struct waiter *waiter;
-	int64_t latest = 0;
+	int64_t left = job->sent_deadline_ms - clock_now_ms();
 
-	LIST_FOREACH(waiter, &job->waiters, link)
-	if (waiter->deadline_ms > latest)
-		latest = waiter->deadline_ms;
-	return latest;
+	if (left < 1)
+		return 1;
+	return left < LIMIT_TIMEOUT_MS ? left : LIMIT_TIMEOUT_MS;
 }
 
-/* A flight lives as long as its most patient waiter. */
-static void set_timeout(struct job *job)
+/* What depends on who waits. A flight lives as long as its most patient waiter. */
+static void complete_params(struct job *job)
 {
-	int64_t left_ms;
+	struct generate_params *generate = job->params;
 
-	job->sent_deadline_ms = latest_deadline(job);
-	left_ms = job->sent_deadline_ms - clock_now_ms();
-
-	if (left_ms < 1)
-		left_ms = 1;
-	if (left_ms > LIMIT_TIMEOUT_MS)
-		left_ms = LIMIT_TIMEOUT_MS;
+	job->sent_deadline_ms = flight_latest_deadline(&job->flight);
 	if (job->id == MESSAGE_ID_EXECUTE)
-		((struct execute_params *)job->params)->timeout_ms = left_ms;
-	else if (job->id == MESSAGE_ID_GENERATE)
-		((struct generate_params *)job->params)->timeout_ms = left_ms;
+		((struct execute_params *)job->params)->timeout_ms = left_ms(job);
+	if (job->id != MESSAGE_ID_GENERATE)
+		return;
+	generate->timeout_ms = left_ms(job);
+	generate->stream = job->streams = flight_wants_text(&job->flight);
 }
 
 static void job_send(struct job *job, struct pool_worker *worker)
@@ -234,7 +183,7 @@ static void job_send(struct job *job, struct pool_worker *worker)
 	job->msgid = ++job->pool->last_msgid;
 	TAILQ_INSERT_TAIL(&worker->jobs, job, link);
 	worker->job_count++;
-	set_timeout(job);
+	complete_params(job);
 	message_pack_request(&message, job->msgid, job->id, job->params);
 	channel_send_buffer(worker->channel, &message);
 }
@@ -309,13 +258,26 @@ static struct job *find_sent(struct pool_worker *worker, uint32_t msgid)
 
 /* A late joiner may have more time than the job was sent with: then it runs again for it. A
  * timeout that came before that time was over is the worker's own limit, and would come again. */
-static bool should_run_again(const struct job *job, const struct error *error)
+static bool has_more_time(const struct job *job, const struct error *error)
 {
 	const int64_t slack_ms = 10;
 
-	return error && error->code == ERROR_TIMEOUT && job->attempts < ATTEMPTS_MAX &&
-	       !job->partly_sent && clock_now_ms() + slack_ms >= job->sent_deadline_ms &&
-	       latest_deadline(job) > job->sent_deadline_ms + slack_ms;
+	return error->code == ERROR_TIMEOUT && clock_now_ms() + slack_ms >= job->sent_deadline_ms &&
+	       flight_latest_deadline(&job->flight) > job->sent_deadline_ms + slack_ms;
+}
+
+/* Whether it goes on for some of those who wait; the others have been told. */
+static bool run_again(struct job *job, const struct error *error)
+{
+	bool told = flight_fail_begun(&job->flight, error);
+
+	if (LIST_EMPTY(&job->flight.waiters) || job->attempts >= ATTEMPTS_MAX)
+		return false;
+	/* Alone, those who saw nothing of it would have been answered by the next provider. */
+	if (!(told ? error->retryable : has_more_time(job, error)))
+		return false;
+	job->attempts++;
+	return true;
 }
 
 static void take_response(struct pool_worker *worker, const struct rpc_message *message)
@@ -331,19 +293,16 @@ static void take_response(struct pool_worker *worker, const struct rpc_message *
 	if (failed && message_unpack_error(message->error, &error) != 0)
 		error_set(&error, ERROR_INTERNAL, "a %s worker sent an error that can't be read",
 		    pool->options.name);
-	if (failed && should_run_again(job, &error)) {
-		job->attempts++;
+	if (failed && run_again(job, &error))
 		job_enqueue(job, true);
-	} else {
+	else
 		job_finish(job, failed ? &error : NULL, failed ? BYTES_NONE : message->result);
-	}
 	dispatch(pool);
 }
 
 static void take_delta(struct pool_worker *worker, const struct rpc_message *message)
 {
 	struct delta_params params;
-	struct waiter *waiter;
 	struct error error;
 	struct bytes map;
 	struct job *job;
@@ -355,11 +314,10 @@ static void take_delta(struct pool_worker *worker, const struct rpc_message *mes
 		return;
 	}
 	job = find_sent(worker, (uint32_t)params.msgid);
-	waiter = job ? LIST_FIRST(&job->waiters) : NULL;
-	if (!waiter || !waiter->delta)
-		return;
-	job->partly_sent = true;
-	waiter->delta(waiter, params.pairs);
+	if (job && params.text.data)
+		flight_take_text(&job->flight, params.text);
+	else if (job && params.pairs.data)
+		flight_pass(&job->flight, params.pairs);
 }
 
 static void on_message(struct channel *channel, void *owner, struct rpc_message *message)
@@ -376,21 +334,29 @@ static void on_message(struct channel *channel, void *owner, struct rpc_message 
 		worker->pool->options.notified(worker->pool->options.owner, message);
 }
 
+/* Those who were sent a part of the answer are told. */
+static void tell_begun(struct job *job)
+{
+	struct error error;
+
+	error_set(&error, ERROR_WORKER_CRASHED,
+	    "the %s worker died after a part of the answer had been sent; ask again",
+	    job->pool->options.name);
+	error.retryable = true;
+	flight_fail_begun(&job->flight, &error);
+}
+
 /* Whether the job runs once more; the error says why not. */
 static bool try_again(struct job *job, struct error *ret_error)
 {
-	if (job->partly_sent) {
-		error_set(ret_error, ERROR_WORKER_CRASHED,
-		    "the %s worker died after a part of the answer had been sent; ask again",
-		    job->pool->options.name);
-		ret_error->retryable = true;
-		return false;
-	}
-	if (!LIST_EMPTY(&job->waiters) && ++job->attempts < ATTEMPTS_MAX)
-		return true;
+	tell_begun(job);
 	crashed_error(job->pool, ret_error);
-	if (job->key.size > 0)
-		refused_keys_add(&job->pool->refused, hash_of(bytes_of_buffer(&job->key)));
+	if (LIST_EMPTY(&job->flight.waiters))
+		return false;
+	if (++job->attempts < ATTEMPTS_MAX)
+		return true;
+	if (job->flight.key.size > 0)
+		refused_keys_add(&job->pool->refused, job->flight.hash);
 	return false;
 }
 
@@ -472,26 +438,44 @@ void pool_set_size(struct pool *pool, unsigned count)
 
 /* ---- waiting ---- */
 
-static int join(struct job *job, struct waiter *waiter)
+/* A model's call has more time then, and its text comes as it is made. */
+static void tell_joined(struct job *job, const struct waiter *waiter)
 {
-	waiter->joined = true;
-	waiter->job = job;
-	LIST_INSERT_HEAD(&job->waiters, waiter, link);
+	CLEAN(buffer) struct buffer message = BUFFER_INIT;
+	bool streams = waiter->text && !job->streams;
+	struct joined_params params = {.msgid = job->msgid, .stream = streams};
+
+	if (job->id != MESSAGE_ID_GENERATE || job->state != JOB_SENT ||
+	    !(streams || waiter->deadline_ms > job->sent_deadline_ms))
+		return;
+	job->streams |= streams;
+	job->sent_deadline_ms = flight_latest_deadline(&job->flight) + MORE_TIME_MS;
+	params.timeout_ms = left_ms(job);
+	message_pack_notification(&message, MESSAGE_ID_JOINED, &params);
+	channel_send(job->worker->channel, bytes_of_buffer(&message));
+}
+
+static void join(struct job *job, struct waiter *waiter)
+{
 	metrics_add(job->pool->options.metrics, METRIC_FLIGHTS_JOINED, 1);
-	return 0;
+	flight_add(&job->flight, waiter, true);
+	tell_joined(job, waiter);
 }
 
 int pool_submit(struct pool *pool, struct bytes key, enum message_id id, const void *params,
     struct waiter *waiter, int64_t deadline_ms, struct error *ret_error)
 {
-	/* Who gets parts would have to be sent those that went by before it joined. */
+	/* Nobody keeps rows: who joined would have to be sent those that went by before. */
 	bool shared = key.size > 0 && !waiter->delta;
-	struct job *job = shared ? find_flight(pool, key) : NULL;
+	struct flight *flight = shared ? flight_find(&pool->flights, key) : NULL;
+	struct job *job;
 
 	waiter->deadline_ms = deadline_ms;
-	if (job)
-		return join(job, waiter);
-	if (key.size > 0 && refused_keys_has(&pool->refused, hash_of(key)))
+	if (flight) {
+		join(of_flight(flight), waiter);
+		return 0;
+	}
+	if (key.size > 0 && refused_keys_has(&pool->refused, flight_hash(key)))
 		return crashed_error(pool, ret_error);
 	if (pool->queued >= pool->queue_limit && !free_worker(pool, NULL)) {
 		metrics_add(pool->options.metrics, METRIC_OVERLOADS, 1);
@@ -502,9 +486,7 @@ int pool_submit(struct pool *pool, struct bytes key, enum message_id id, const v
 		return (int)ret_error->code;
 	}
 	job = job_new(pool, key, shared, id, params);
-	waiter->joined = false;
-	waiter->job = job;
-	LIST_INSERT_HEAD(&job->waiters, waiter, link);
+	flight_add(&job->flight, waiter, false);
 	job_enqueue(job, false);
 	dispatch(pool);
 	return 0;
@@ -513,13 +495,12 @@ int pool_submit(struct pool *pool, struct bytes key, enum message_id id, const v
 void pool_leave(struct waiter *waiter)
 {
 	CLEAN(buffer) struct buffer message = BUFFER_INIT;
-	struct job *job = waiter->job;
+	struct job *job;
 
-	if (!job)
+	if (!waiter->flight)
 		return;
-	LIST_REMOVE(waiter, link);
-	waiter->job = NULL;
-	if (!LIST_EMPTY(&job->waiters))
+	job = of_flight(waiter->flight);
+	if (!flight_leave(waiter))
 		return;
 	if (job->state == JOB_QUEUED) {
 		job_unlink(job);
@@ -527,7 +508,7 @@ void pool_leave(struct waiter *waiter)
 		return;
 	}
 	/* Its worker is busy until it has answered; only then can it get another job. */
-	flight_close(job);
+	flight_close(&job->flight);
 	job_hold(job, false);
 	message_pack_cancel(&message, job->msgid);
 	channel_send(job->worker->channel, bytes_of_buffer(&message));
@@ -535,14 +516,16 @@ void pool_leave(struct waiter *waiter)
 
 void pool_hold(struct waiter *waiter)
 {
-	if (waiter->job)
-		job_hold(waiter->job, true);
+	if (waiter->flight)
+		job_hold(of_flight(waiter->flight), true);
 }
 
 void pool_go_on(struct waiter *waiter)
 {
-	if (waiter->job)
-		job_hold(waiter->job, false);
+	if (!waiter->flight)
+		return;
+	flight_catch_up(waiter);
+	job_hold(of_flight(waiter->flight), false);
 }
 
 size_t pool_in_flight(const struct pool *pool, unsigned index)

@@ -1,43 +1,22 @@
 /*
  * A pool of workers of one kind (one database's, or the inference workers): who is connected,
- * what waits, what is in flight, and who waits for it. Jobs with the same key are one flight:
- * they run once and every waiter gets the outcome. A job whose worker died is tried once more;
- * if that one dies too its key is refused for a while. Knows no caches and no clients.
+ * what waits and what is under way. Jobs with the same key are one flight (flight.h): they run
+ * once and every waiter gets the outcome. A job whose worker died is tried once more; if that
+ * one dies too its key is refused for a while. Knows no caches and no clients.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
 #include "common/channel.h"
 #include "common/error.h"
 #include "common/message.h"
+#include "daemon/flight.h"
 
 struct event_base;
 struct metrics;
-struct job;
 struct pool;
-
-/* Result of a job as one waiter sees it; views are valid during the callback. */
-struct job_outcome {
-	const struct error *error; /* NULL where it succeeded */
-	struct bytes result; /* the encoded result map */
-	bool joined; /* somebody else had begun it */
-};
-
-/* Embedded in who waits. */
-struct waiter {
-	LIST_ENTRY(waiter) link;
-	struct job *job; /* NULL: waits for nothing */
-	bool joined;
-	int64_t deadline_ms;
-	void (*done)(struct waiter *waiter, const struct job_outcome *outcome);
-	/* A part of the answer: an encoded map, valid during the call, which must not end the wait.
-	 * NULL: the job sends none. Who wants parts has a flight alone, and once a part has come
-	 * the job is not tried again. */
-	void (*delta)(struct waiter *waiter, struct bytes pairs);
-};
 
 struct pool_options {
 	const char *name; /* for logs and errors: "database shop", "inference" */
@@ -70,6 +49,7 @@ void pool_leave(struct waiter *waiter);
 /* Takes nothing more from the waiter's worker until pool_go_on: for parts that come faster than
  * they can be passed on. Other jobs of that worker are held up too. */
 void pool_hold(struct waiter *waiter);
+/* It has taken what it was sent: sends what has come of a text since, or ends pool_hold. */
 void pool_go_on(struct waiter *waiter);
 
 /* Jobs in flight on one worker, for stats. */

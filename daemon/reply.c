@@ -182,12 +182,12 @@ static void pack_delta(
 	buffer_append_bytes(message, value);
 }
 
-static void pack_text_delta(struct buffer *message, const struct reply *reply)
+void reply_pack_text_delta(
+    struct buffer *message, uint32_t msgid, int64_t sequence, struct bytes text)
 {
-	CLEAN(buffer) struct buffer text = BUFFER_INIT;
-
-	pack_text(&text, reply->text);
-	pack_delta(message, reply->msgid, 0, "text", bytes_of_buffer(&text));
+	pack_delta_head(message, msgid, sequence);
+	pack_map(message, 1);
+	pack_pair_text(message, "text", text);
 }
 
 static void pack_streamed(const struct reply *reply, struct buffer *message)
@@ -226,7 +226,7 @@ void reply_pack(const struct reply *reply, struct buffer *message)
 		return;
 	}
 	if (reply->stream && !reply->streamed)
-		pack_text_delta(message, reply);
+		reply_pack_text_delta(message, reply->msgid, 0, reply->text);
 	message_pack_response_head(message, reply->msgid);
 	map = pack_map_begin(message);
 	map.pairs = pack_own_pairs(reply, message);

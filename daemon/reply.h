@@ -58,6 +58,10 @@ void reply_pack(const struct reply *reply, struct buffer *message);
 void reply_pack_delta(
     struct buffer *message, uint32_t msgid, int64_t sequence, struct bytes encoded_map);
 
+/* The same with more of a chat reply's text. */
+void reply_pack_text_delta(
+    struct buffer *message, uint32_t msgid, int64_t sequence, struct bytes text);
+
 /* Appends a list of reasons, also for the method route. All but the buffer may be NULL. */
 void reply_pack_reasons(const struct classification *classification,
     const struct attempts *attempts, const char *not_cached, struct buffer *message);

@@ -149,23 +149,18 @@ static void part_came(struct waiter *waiter, struct bytes pairs)
 		pool_hold(waiter);
 }
 
-/* A model's text is small, and its worker serves others meanwhile: it is not held up for a slow
- * reader, who is closed where more waits for it than LIMIT_CLIENT_OUTPUT_BYTES. */
-static void text_came(struct waiter *waiter, struct bytes pairs)
+/* The flight keeps the text and holds nobody up for a slow reader, who gets it when it has taken
+ * what came before; at the end it has to be sent the rest. */
+static bool text_came(struct waiter *waiter, struct bytes text, bool must)
 {
 	struct request *request = of_waiter(waiter);
 	struct buffer message = BUFFER_INIT;
 
-	reply_pack_delta(&message, request->msgid, request->sequence++, pairs);
+	if (!must && client_is_behind(request->client))
+		return false;
+	reply_pack_text_delta(&message, request->msgid, request->sequence++, text);
 	client_answer(request->client, &message);
-}
-
-void request_submit_text(struct request *request, struct pool *pool, struct bytes key,
-    enum message_id id, const void *params,
-    void (*done)(struct request *request, const struct job_outcome *outcome))
-{
-	request->waiter.delta = text_came;
-	request_submit(request, pool, key, id, params, done);
+	return true;
 }
 
 static void go_on(struct pending *pending)
@@ -173,26 +168,44 @@ static void go_on(struct pending *pending)
 	pool_go_on(&of_pending(pending)->waiter);
 }
 
-void request_submit_parts(struct request *request, struct pool *pool, struct bytes key,
-    enum message_id id, const void *params,
-    void (*done)(struct request *request, const struct job_outcome *outcome))
+static void submit(struct request *request, struct pool *pool, struct bytes key, enum message_id id,
+    const void *params, void (*done)(struct request *request, const struct job_outcome *outcome))
 {
-	request->waiter.delta = part_came;
+	struct error error;
+
+	request->done = done;
+	request->waiter.done = job_done;
 	request->pending.drained = go_on;
-	request_submit(request, pool, key, id, params, done);
+	if (pool_submit(pool, request->no_cache ? BYTES_NONE : key, id, params, &request->waiter,
+	        request->deadline_ms, &error) != 0)
+		job_failed(request, &error);
 }
 
 void request_submit(struct request *request, struct pool *pool, struct bytes key,
     enum message_id id, const void *params,
     void (*done)(struct request *request, const struct job_outcome *outcome))
 {
-	struct error error;
+	request->waiter.delta = NULL;
+	request->waiter.text = NULL;
+	submit(request, pool, key, id, params, done);
+}
 
-	request->done = done;
-	request->waiter.done = job_done;
-	if (pool_submit(pool, request->no_cache ? BYTES_NONE : key, id, params, &request->waiter,
-	        request->deadline_ms, &error) != 0)
-		job_failed(request, &error);
+void request_submit_parts(struct request *request, struct pool *pool, struct bytes key,
+    enum message_id id, const void *params,
+    void (*done)(struct request *request, const struct job_outcome *outcome))
+{
+	request->waiter.delta = part_came;
+	request->waiter.text = NULL;
+	submit(request, pool, key, id, params, done);
+}
+
+void request_submit_text(struct request *request, struct pool *pool, struct bytes key,
+    enum message_id id, const void *params,
+    void (*done)(struct request *request, const struct job_outcome *outcome))
+{
+	request->waiter.delta = NULL;
+	request->waiter.text = text_came;
+	submit(request, pool, key, id, params, done);
 }
 
 static void unpend(struct request *request)

@@ -79,7 +79,7 @@ void request_submit(struct request *request, struct pool *pool, struct bytes key
 void request_submit_parts(struct request *request, struct pool *pool, struct bytes key,
     enum message_id id, const void *params,
     void (*done)(struct request *request, const struct job_outcome *outcome));
-/* The same for the text of a chat job. */
+/* For a chat job: the client gets its text as it comes, and what had come before it joined first. */
 void request_submit_text(struct request *request, struct pool *pool, struct bytes key,
     enum message_id id, const void *params,
     void (*done)(struct request *request, const struct job_outcome *outcome));

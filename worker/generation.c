@@ -410,13 +410,38 @@ static void stop_call(struct generation *generation)
 		provider->type->cancel(provider, &generation->call);
 }
 
-void generation_cancel(struct generations *generations, uint32_t msgid)
+static struct generation *find_generation(const struct generations *all, uint32_t msgid)
 {
-	struct generation *generation = generations->first;
-	struct error error = ERROR_INIT;
+	struct generation *generation = all->first;
 
 	while (generation && generation->msgid != msgid)
 		generation = generation->next;
+	return generation;
+}
+
+void generation_joined(struct generations *generations, const struct joined_params *params)
+{
+	struct generation *generation = find_generation(generations, (uint32_t)params->msgid);
+	struct provider_call *call = generation ? &generation->call : NULL;
+	bool wants_text = call && params->stream && !call->delta && generations->delta;
+	struct provider *provider;
+
+	if (!generation)
+		return;
+	generation->deadline_ms = clock_now_ms() + params->timeout_ms;
+	call->timeout_ms = params->timeout_ms;
+	if (wants_text)
+		call->delta = on_delta;
+	provider = &generations->providers[generation->provider];
+	if (provider->type->joined)
+		provider->type->joined(provider, call, wants_text);
+}
+
+void generation_cancel(struct generations *generations, uint32_t msgid)
+{
+	struct generation *generation = find_generation(generations, msgid);
+	struct error error = ERROR_INIT;
+
 	if (!generation)
 		return;
 	stop_call(generation);

@@ -51,6 +51,8 @@ const struct prompt_schema *generations_prompt_schema(
 
 void generation_start(
     struct generations *generations, uint32_t msgid, const struct generate_params *params);
+/* Somebody else waits for it, too; an unknown one is ignored. */
+void generation_joined(struct generations *generations, const struct joined_params *params);
 /* Answers it with ERROR_CANCELLED; an unknown one is ignored. */
 void generation_cancel(struct generations *generations, uint32_t msgid);
 /* Nobody waits any more: ends all without an answer. */

@@ -6,7 +6,6 @@
 #include "common/child.h"
 #include "common/log.h"
 #include "common/message.h"
-#include "common/pack.h"
 #include "shm/cache.h"
 #include "shm/segment.h"
 #include "worker/compose_reply.h"
@@ -76,9 +75,22 @@ static void compose(struct inference_worker *worker, const struct rpc_message *m
 	channel_send_buffer(worker->router, &response);
 }
 
-static bool is_request(const struct rpc_message *message, enum message_id id)
+static void joined(struct inference_worker *worker, const struct rpc_message *message)
 {
-	return message->type == RPC_REQUEST &&
+	struct joined_params params;
+	struct error error;
+	struct bytes map;
+
+	if (rpc_params_map(message->params, &map, &error) == 0 &&
+	    message_unpack(&message_rows[MESSAGE_ID_JOINED], map, &params, &error) == 0)
+		generation_joined(&worker->generations, &params);
+	else
+		log_error("\"joined\" came with wrong parameters: %s", error.message);
+}
+
+static bool is_method(const struct rpc_message *message, enum rpc_type type, enum message_id id)
+{
+	return message->type == type &&
 	       bytes_equal_string(message->method, message_rows[id].method);
 }
 
@@ -88,10 +100,12 @@ static void on_message(struct channel *channel, void *owner, struct rpc_message 
 	uint32_t msgid;
 
 	(void)channel;
-	if (is_request(message, MESSAGE_ID_GENERATE)) {
+	if (is_method(message, RPC_REQUEST, MESSAGE_ID_GENERATE)) {
 		generate(worker, message);
-	} else if (is_request(message, MESSAGE_ID_COMPOSE)) {
+	} else if (is_method(message, RPC_REQUEST, MESSAGE_ID_COMPOSE)) {
 		compose(worker, message);
+	} else if (is_method(message, RPC_NOTIFICATION, MESSAGE_ID_JOINED)) {
+		joined(worker, message);
 	} else if (message->type == RPC_NOTIFICATION &&
 	           bytes_equal_string(message->method, "cancel")) {
 		if (rpc_cancel_msgid(message->params, &msgid))
@@ -128,16 +142,14 @@ static const struct channel_ops router_ops = {.message = on_message, .ended = on
 static void send_delta(void *owner, uint32_t msgid, struct bytes text)
 {
 	struct inference_worker *worker = owner;
-	CLEAN(buffer) struct buffer message = BUFFER_INIT, map = BUFFER_INIT;
+	CLEAN(buffer) struct buffer message = BUFFER_INIT;
 	struct delta_params params;
 
 	if (!worker->router)
 		return;
-	pack_map(&map, 1);
-	pack_pair_text(&map, "text", text);
 	message_init(&message_rows[MESSAGE_ID_DELTA], &params);
 	params.msgid = msgid;
-	params.pairs = bytes_of_buffer(&map);
+	params.text = text;
 	message_pack_notification(&message, MESSAGE_ID_DELTA, &params);
 	channel_send_buffer(worker->router, &message);
 }

@@ -58,7 +58,8 @@ struct model_call {
 	struct model_answer answer;
 	struct http_transfer *transfer; /* NULL: none */
 	struct event *timer;
-	int64_t deadline_ms, sent_us, first_token_us;
+	int64_t began_ms, deadline_ms, sent_us, first_token_us;
+	int64_t timer_ms; /* when the timer is due, but for the deadline */
 	uint32_t generation; /* of the cache, when it began */
 	unsigned attempts;
 	long status;
@@ -184,15 +185,31 @@ static void fail_server(struct model_call *call, const struct error *error)
 
 /* ---- the answer ---- */
 
-static void set_timer(struct model_call *call, int64_t wait_ms)
+static void arm_timer(struct model_call *call)
 {
-	int64_t left_ms = call->deadline_ms - clock_now_ms();
+	int64_t due_ms = call->timer_ms < call->deadline_ms ? call->timer_ms : call->deadline_ms;
+	int64_t wait_ms = due_ms - clock_now_ms();
 	struct timeval wait;
 
-	if (wait_ms > left_ms)
-		wait_ms = left_ms > 0 ? left_ms : 0;
+	if (wait_ms < 0)
+		wait_ms = 0;
 	wait = (struct timeval){wait_ms / 1000, wait_ms % 1000 * 1000};
 	evtimer_add(call->timer, &wait);
+}
+
+static void set_timer(struct model_call *call, int64_t wait_ms)
+{
+	call->timer_ms = clock_now_ms() + wait_ms;
+	arm_timer(call);
+}
+
+/* The provider's time, or what the request leaves. */
+static void set_deadline(struct model_call *call)
+{
+	int64_t own_ms = call->began_ms + call->model->provider->settings->timeout_ms;
+	int64_t request_ms = clock_now_ms() + call->call->timeout_ms;
+
+	call->deadline_ms = request_ms < own_ms ? request_ms : own_ms;
 }
 
 static bool on_head(void *owner, const struct http_head *head)
@@ -463,7 +480,6 @@ static struct model_call *call_new(
     struct model *model, struct provider_call *waiting, const struct model_prompt *prompt)
 {
 	struct model_call *call = must_zalloc(sizeof(*call));
-	int64_t timeout_ms = model->provider->settings->timeout_ms;
 
 	call->model = model;
 	call->call = waiting;
@@ -472,11 +488,10 @@ static struct model_call *call_new(
 	call->timer = evtimer_new(model->base, on_timer, call);
 	if (!call->timer)
 		abort();
-	if (waiting->timeout_ms < timeout_ms)
-		timeout_ms = waiting->timeout_ms;
-	call->deadline_ms = clock_now_ms() + timeout_ms;
+	call->began_ms = clock_now_ms();
+	set_deadline(call);
 	call->state = CALL_WAITING;
-	set_timer(call, timeout_ms);
+	set_timer(call, model->provider->settings->timeout_ms);
 	waiting->state = call;
 	return call;
 }
@@ -521,6 +536,20 @@ void model_generate(struct provider *provider, struct provider_call *call)
 	}
 	wait_for_turn(call_new(model, call, &prompt));
 	start_next(model);
+}
+
+void model_joined(struct provider *provider, struct provider_call *call, bool wants_text)
+{
+	struct model_call *joined = call->state;
+
+	(void)provider;
+	if (!joined)
+		return;
+	set_deadline(joined);
+	if (evtimer_pending(joined->timer, NULL))
+		arm_timer(joined);
+	if (wants_text && call->job == PROVIDER_CHAT && joined->answer.completion.size > 0)
+		call->delta(call, bytes_of_buffer(&joined->answer.completion));
 }
 
 void model_cancel(struct provider *provider, struct provider_call *call)

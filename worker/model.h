@@ -13,4 +13,5 @@ void model_configure(
 void model_deinit(struct provider *provider);
 bool model_can(const struct provider *provider, enum provider_job job);
 void model_generate(struct provider *provider, struct provider_call *call);
+void model_joined(struct provider *provider, struct provider_call *call, bool wants_text);
 void model_cancel(struct provider *provider, struct provider_call *call);

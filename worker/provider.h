@@ -54,6 +54,10 @@ struct provider_type {
 	void (*deinit)(struct provider *provider);
 	bool (*can)(const struct provider *provider, enum provider_job job);
 	void (*generate)(struct provider *provider, struct provider_call *call);
+	/* Somebody joined who waits for longer, as call->timeout_ms says, or who wants the text of a
+	 * chat job: then what has come so far goes to delta, which was NULL before. NULL where
+	 * generate is always done when it returns. */
+	void (*joined)(struct provider *provider, struct provider_call *call, bool wants_text);
 	/* done will not be called any more. NULL where generate is always done when it returns. */
 	void (*cancel)(struct provider *provider, struct provider_call *call);
 };

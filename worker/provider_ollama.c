@@ -51,5 +51,6 @@ const struct provider_type provider_ollama = {
     .deinit = model_deinit,
     .can = model_can,
     .generate = model_generate,
+    .joined = model_joined,
     .cancel = model_cancel,
 };

@@ -65,5 +65,6 @@ const struct provider_type provider_openai = {
     .deinit = model_deinit,
     .can = model_can,
     .generate = model_generate,
+    .joined = model_joined,
     .cancel = model_cancel,
 };

@@ -44,7 +44,7 @@ tests_unit_fake_child_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_unit_fake_child_LDADD = $(COMMON_LIBS)
 # the router's pools
 check_PROGRAMS += tests/unit/test_pool
-tests_unit_test_pool_SOURCES = tests/unit/test_pool.c daemon/pool.c daemon/refused_keys.c
+tests_unit_test_pool_SOURCES = tests/unit/test_pool.c daemon/pool.c daemon/flight.c daemon/refused_keys.c
 tests_unit_test_pool_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_pool_LDADD = $(SHM_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
 # prompts and examples
@@ -60,3 +60,8 @@ check_PROGRAMS += tests/unit/test_examples
 tests_unit_test_examples_SOURCES = tests/unit/test_examples.c daemon/examples.c
 tests_unit_test_examples_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_examples_LDADD = $(TEXT_LIBS) $(COMMON_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS) -lm
+# who waits for which job
+check_PROGRAMS += tests/unit/test_flight
+tests_unit_test_flight_SOURCES = tests/unit/test_flight.c daemon/flight.c
+tests_unit_test_flight_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_flight_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)

@@ -7,6 +7,7 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@
 #include "shm/metrics.h"
 #include "shm/segment.h"
 
-enum { WORKERS = 3, WAITERS = 8 };
+enum { WORKERS = 3, WAITERS = 8, TOLD_JOINED = INT32_MAX };
 
 /* Somebody who waits, and what came. */
 struct asker {
@@ -26,6 +27,7 @@ struct asker {
 	bool joined;
 	char result[64];
 	unsigned parts;
+	char text[64];
 };
 
 /* A pool whose workers are plain sockets in the test's hands. */
@@ -35,6 +37,7 @@ struct scene {
 	char instance[32];
 	struct pool *pool;
 	int peers[WORKERS];
+	struct joined_params joined; /* what a worker was told last of who joined */
 	struct asker askers[WAITERS];
 };
 
@@ -54,6 +57,16 @@ static void on_delta(struct waiter *waiter, struct bytes pairs)
 {
 	assert_true(bytes_equal(pairs, bytes_of_string("\x81\xa1r\x90")));
 	((struct asker *)(void *)waiter)->parts++;
+}
+
+static bool on_text(struct waiter *waiter, struct bytes text, bool must)
+{
+	struct asker *asker = (struct asker *)(void *)waiter;
+	size_t size = strlen(asker->text);
+
+	(void)must;
+	snprintf(asker->text + size, sizeof(asker->text) - size, "%.*s", (int)text.size, text.data);
+	return true;
 }
 
 static void on_notified(void *owner, struct rpc_message *message)
@@ -128,6 +141,23 @@ static int submit(struct scene *scene, unsigned asker, const char *key, int64_t 
 	    &scene->askers[asker].waiter, clock_now_ms() + time_ms, &error);
 }
 
+/* A chat job, whose text the asker wants as it comes, or not. */
+static int submit_chat(
+    struct scene *scene, unsigned asker, const char *key, int64_t time_ms, bool streams)
+{
+	struct waiter *waiter = &scene->askers[asker].waiter;
+	struct generate_params params;
+	struct error error;
+
+	message_init(&message_rows[MESSAGE_ID_GENERATE], &params);
+	params.job = bytes_of_string("chat");
+	params.question = bytes_of_string("hello");
+	params.timeout_ms = 1;
+	waiter->text = streams ? on_text : NULL;
+	return pool_submit(scene->pool, bytes_of_string(key), MESSAGE_ID_GENERATE, &params, waiter,
+	    clock_now_ms() + time_ms, &error);
+}
+
 /* What a worker was sent: its msgid, 0 where nothing; a cancel gives the negative msgid. */
 static int64_t received(struct scene *scene, unsigned worker)
 {
@@ -141,6 +171,17 @@ static int64_t received(struct scene *scene, unsigned worker)
 	if (size <= 0)
 		return 0;
 	assert_true(rpc_parse(bytes_of(data, (size_t)size), &message));
+	if (bytes_equal_string(message.method, "joined")) {
+		struct error error;
+		struct bytes map;
+
+		assert_int_equal(message.size, size);
+		assert_int_equal(rpc_params_map(message.params, &map, &error), 0);
+		assert_int_equal(
+		    message_unpack(&message_rows[MESSAGE_ID_JOINED], map, &scene->joined, &error),
+		    0);
+		return TOLD_JOINED;
+	}
 	if (message.type == RPC_NOTIFICATION) {
 		assert_true(rpc_cancel_msgid(message.params, &msgid));
 		return -(int64_t)msgid;
@@ -155,6 +196,7 @@ static void answer(struct scene *scene, unsigned worker, int64_t msgid, enum err
 
 	if (code != ERROR_NONE) {
 		error_set(&error, code, "no");
+		error.retryable = code == ERROR_MODEL_ERROR;
 		message_pack_error(&message, true, (uint32_t)msgid, &error);
 	} else {
 		message_pack_response_head(&message, (uint32_t)msgid);
@@ -169,6 +211,19 @@ static void send_part(struct scene *scene, unsigned worker, int64_t msgid)
 	struct delta_params params = {.msgid = msgid, .pairs = bytes_of_string("\x81\xa1r\x90")};
 	CLEAN(buffer) struct buffer message = BUFFER_INIT;
 
+	message_pack_notification(&message, MESSAGE_ID_DELTA, &params);
+	assert_int_equal(write(scene->peers[worker], message.data, message.size), message.size);
+	turn(scene);
+}
+
+static void send_text(struct scene *scene, unsigned worker, int64_t msgid, const char *text)
+{
+	CLEAN(buffer) struct buffer message = BUFFER_INIT;
+	struct delta_params params;
+
+	message_init(&message_rows[MESSAGE_ID_DELTA], &params);
+	params.msgid = msgid;
+	params.text = bytes_of_string(text);
 	message_pack_notification(&message, MESSAGE_ID_DELTA, &params);
 	assert_int_equal(write(scene->peers[worker], message.data, message.size), message.size);
 	turn(scene);
@@ -384,6 +439,79 @@ static void test_what_was_sent_in_part_is_not_tried_again(void **state)
 	close_scene(&scene);
 }
 
+static void test_who_streams_joins_and_is_joined(void **state)
+{
+	struct scene scene;
+	int64_t msgid;
+
+	(void)state;
+	open_scene(&scene, 1);
+	assert_int_equal(submit_chat(&scene, 0, "same", 20000, false), 0);
+	msgid = received(&scene, 0);
+	assert_int_equal(submit_chat(&scene, 1, "same", 1000, false), 0);
+	assert_int_equal(received(&scene, 0), 0); /* nothing new for the worker */
+	assert_int_equal(submit_chat(&scene, 2, "same", 1000, true), 0);
+	assert_int_equal(received(&scene, 0), TOLD_JOINED);
+	assert_int_equal(scene.joined.msgid, msgid);
+	assert_true(scene.joined.stream && scene.joined.timeout_ms > 15000);
+	send_text(&scene, 0, msgid, "Good ");
+	/* More time is asked for once, not by each of many. */
+	assert_int_equal(submit_chat(&scene, 3, "same", 60000, true), 0);
+	assert_int_equal(received(&scene, 0), TOLD_JOINED);
+	assert_true(!scene.joined.stream && scene.joined.timeout_ms > 60000);
+	assert_int_equal(submit_chat(&scene, 4, "same", 60100, true), 0);
+	assert_int_equal(received(&scene, 0), 0);
+	pool_leave(&scene.askers[0].waiter);
+	pool_leave(&scene.askers[2].waiter);
+	send_text(&scene, 0, msgid, "day");
+	answer(&scene, 0, msgid, ERROR_NONE);
+	assert_string_equal(scene.askers[2].text, "Good ");
+	for (unsigned i = 3; i < 5; i++) {
+		assert_string_equal(scene.askers[i].text, "Good day");
+		assert_int_equal(scene.askers[i].answers, 1);
+		assert_true(scene.askers[i].joined);
+	}
+	assert_int_equal(scene.askers[1].answers, 1);
+	close_scene(&scene);
+}
+
+static void test_those_who_saw_nothing_get_a_second_try(void **state)
+{
+	struct scene scene;
+	int64_t msgid;
+
+	(void)state;
+	open_scene(&scene, 1);
+	assert_int_equal(submit_chat(&scene, 0, "same", 60000, true), 0);
+	assert_int_equal(submit_chat(&scene, 1, "same", 50000, false), 0);
+	msgid = received(&scene, 0);
+	send_text(&scene, 0, msgid, "Good ");
+	kill_worker(&scene, 0);
+	assert_int_equal(scene.askers[0].code, ERROR_WORKER_CRASHED);
+	assert_int_equal(scene.askers[1].answers, 0);
+	attach(&scene, 0);
+	msgid = received(&scene, 0);
+	assert_int_equal(submit_chat(&scene, 2, "same", 40000, true), 0);
+	assert_int_equal(received(&scene, 0), TOLD_JOINED);
+	assert_true(scene.joined.stream); /* the second run was not asked to */
+	send_text(&scene, 0, msgid, "Hel");
+	/* The provider breaks off: again only for the one who has seen nothing. */
+	answer(&scene, 0, msgid, ERROR_MODEL_ERROR);
+	assert_int_equal(scene.askers[2].code, ERROR_MODEL_ERROR);
+	assert_int_equal(scene.askers[1].answers, 0);
+	answer(&scene, 0, received(&scene, 0), ERROR_NONE);
+	assert_int_equal(scene.askers[1].code, ERROR_NONE);
+	assert_int_equal(scene.askers[1].answers, 1);
+	/* All who wait saw a part: nobody is left for another run. */
+	assert_int_equal(submit_chat(&scene, 3, "same", 60000, true), 0);
+	msgid = received(&scene, 0);
+	send_text(&scene, 0, msgid, "Hel");
+	answer(&scene, 0, msgid, ERROR_MODEL_ERROR);
+	assert_int_equal(scene.askers[3].answers, 1);
+	assert_int_equal(received(&scene, 0), 0);
+	close_scene(&scene);
+}
+
 static void test_a_worker_that_is_held_is_not_read(void **state)
 {
 	struct scene scene;
@@ -423,6 +551,8 @@ int main(void)
 	    cmocka_unit_test(test_a_timeout_of_the_worker_is_no_reason_for_a_second_run),
 	    cmocka_unit_test(test_parts_go_to_one_waiter_in_a_flight_alone),
 	    cmocka_unit_test(test_what_was_sent_in_part_is_not_tried_again),
+	    cmocka_unit_test(test_who_streams_joins_and_is_joined),
+	    cmocka_unit_test(test_those_who_saw_nothing_get_a_second_try),
 	    cmocka_unit_test(test_a_worker_that_is_held_is_not_read),
 	};
 
