@@ -26,7 +26,7 @@ bench_curl_floor_LDADD = $(COMMON_LIBS) $(CURL_LIBS)
 bench_model_stub_SOURCES = bench/model_stub.c
 bench_model_stub_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 bench_model_stub_LDADD = $(COMMON_LIBS)
-EXTRA_DIST += bench/gateway
+EXTRA_DIST += bench/gateway bench/gateway_clients
 # What the cache costs, on a segment of its own.
 noinst_PROGRAMS += bench/cache
 bench_cache_SOURCES = bench/cache.c

@@ -1,7 +1,9 @@
 /*
- * A model server that only answers: one fixed reply of ollama's to whatever is posted, after
- * a delay. model_stub DELAY_MS prints its port; at the end of its input, the most requests that
- * it had at once.
+ * A model server that only answers: one reply of ollama's to whatever is posted, whose text is
+ * the time at which it was written (common/clock.h, in us). model_stub DELAY_MS [REST_MS]
+ * answers after a delay (-1: never), and ends the answer later still.
+ * It prints its port; "asked TIME" for each request that is never answered, "left TIME" for each
+ * client that leaves before the end; at the end of its input, the most requests at once.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,28 +16,43 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 
 enum { REQUEST_BYTES_MAX = 1 << 20 };
 
-static const char reply[] =
-    "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nContent-Length: 160\r\n\r\n"
-    "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"Fine\"},\"done\":false}\n"
-    "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done\":true,\"eval_"
-    "count"
-    "\":1}\n";
+static const char first_format[] =
+    "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nContent-Length: %zu\r\n\r\n";
+static const char token_format[] = "{\"model\":\"m\",\"message\":{\"role\":\"assistant\","
+                                   "\"content\":\"%016lld\"},\"done\":false}\n";
+static const char rest[] = "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":"
+                           "\"\"},\"done\":true,\"eval_count\":1}\n";
 
 static struct event_base *base;
-static struct timeval delay;
+static long delay_ms, rest_ms;
 static unsigned in_flight, most;
+
+/* ASKED → BEGUN → IDLE; without REST_MS from ASKED to IDLE. */
+enum state { IDLE, ASKED, BEGUN };
 
 struct connection {
 	int fd;
+	enum state state;
 	struct event *readable, *timer;
 	struct buffer request;
 };
 
+static void tell(const char *what)
+{
+	printf("%s %lld\n", what, (long long)clock_now_us());
+	fflush(stdout);
+}
+
 static void close_connection(struct connection *connection)
 {
+	if (connection->state != IDLE) {
+		in_flight--;
+		tell("left");
+	}
 	event_free(connection->readable);
 	event_free(connection->timer);
 	close(connection->fd);
@@ -43,16 +60,55 @@ static void close_connection(struct connection *connection)
 	free(connection);
 }
 
+static void wait_for(const struct connection *connection, long wait_ms)
+{
+	struct timeval wait = {wait_ms / 1000, wait_ms % 1000 * 1000};
+
+	if (wait_ms >= 0)
+		evtimer_add(connection->timer, &wait);
+}
+
+/* Each reply is far smaller than a socket's buffer. */
+static void send_text(const struct connection *connection, const char *text, size_t size)
+{
+	if (write(connection->fd, text, size) < 0)
+		perror("write");
+}
+
+static void begin(struct connection *connection)
+{
+	char token[256], text[1024];
+	int token_size = snprintf(token, sizeof(token), token_format, (long long)clock_now_us());
+	int size =
+	    snprintf(text, sizeof(text), first_format, (size_t)token_size + sizeof(rest) - 1);
+
+	memcpy(text + size, token, (size_t)token_size);
+	size += token_size;
+	if (rest_ms == 0) {
+		memcpy(text + size, rest, sizeof(rest) - 1);
+		size += (int)sizeof(rest) - 1;
+	}
+	send_text(connection, text, (size_t)size);
+}
+
 static void answer(evutil_socket_t fd, short what, void *owner)
 {
-	const struct connection *connection = owner;
+	struct connection *connection = owner;
 
 	(void)fd;
 	(void)what;
+	if (connection->state == ASKED) {
+		begin(connection);
+		connection->state = BEGUN;
+		if (rest_ms > 0) {
+			wait_for(connection, rest_ms);
+			return;
+		}
+	} else {
+		send_text(connection, rest, sizeof(rest) - 1);
+	}
+	connection->state = IDLE;
 	in_flight--;
-	/* The reply is far smaller than a socket's buffer. */
-	if (write(connection->fd, reply, sizeof(reply) - 1) < 0)
-		perror("write");
 }
 
 /* True, and the request is taken, where it has come in whole. */
@@ -84,12 +140,15 @@ static void on_readable(evutil_socket_t fd, short what, void *owner)
 	connection->request.size += (size_t)size;
 	if (!is_whole(&connection->request))
 		return;
+	connection->state = ASKED;
 	if (++in_flight > most)
 		most = in_flight;
-	if (delay.tv_sec == 0 && delay.tv_usec == 0)
+	if (delay_ms < 0)
+		tell("asked");
+	if (delay_ms == 0)
 		answer(fd, 0, connection);
 	else
-		evtimer_add(connection->timer, &delay);
+		wait_for(connection, delay_ms);
 }
 
 static void on_connection(evutil_socket_t listener, short what, void *owner)
@@ -125,12 +184,13 @@ int main(int argc, char **argv)
 	struct sockaddr_in address = {
 	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	long delay_ms = argc == 2 ? strtol(argv[1], NULL, 10) : -1;
 	socklen_t size = sizeof(address);
 
-	if (delay_ms < 0)
+	if (argc < 2)
 		return 2;
-	delay = (struct timeval){delay_ms / 1000, delay_ms % 1000 * 1000};
+	clock_init();
+	delay_ms = strtol(argv[1], NULL, 10);
+	rest_ms = argc > 2 ? strtol(argv[2], NULL, 10) : 0;
 	if (bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, 4096) != 0 ||
 	    getsockname(fd, (struct sockaddr *)&address, &size) != 0)
 		return 1;
