@@ -237,7 +237,10 @@ void ask_generated(struct request *request, const struct job_outcome *outcome)
 	buffer_append_bytes(&request->sql, result.sql);
 	buffer_append_bytes(&request->completion_key, result.completion_key);
 	buffer_append_bytes(&request->provider, result.provider);
-	ask_statement(request);
+	if (result.fault.data)
+		repair_unread(request, result.fault);
+	else
+		ask_statement(request);
 }
 
 /* How old a completion from the cache may be: statements and routes have no age of their own. */

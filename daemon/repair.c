@@ -80,6 +80,14 @@ static void mend(struct request *request, const struct error *error)
 	ask_generate(request, "repair", CACHE_STATEMENT, ask_generated);
 }
 
+static void mend_or_fail(struct request *request, const struct error *error)
+{
+	if (request->attempts.repairs < (unsigned)request->router->config->repairs)
+		mend(request, error);
+	else
+		request_fail(request, error);
+}
+
 void repair_or_fail(struct request *request, const struct error *error)
 {
 	bool generated = request->provider.size > 0 && request->question.data;
@@ -90,10 +98,16 @@ void repair_or_fail(struct request *request, const struct error *error)
 		return;
 	}
 	forget_completion(request);
-	if (request->attempts.repairs < (unsigned)request->router->config->repairs)
-		mend(request, error);
-	else
-		request_fail(request, error);
+	mend_or_fail(request, error);
+}
+
+void repair_unread(struct request *request, struct bytes fault)
+{
+	struct error error;
+
+	error_set(&error, ERROR_MODEL_ERROR, "no provider could be asked successfully");
+	error_set_detail(&error, "%.*s", (int)fault.size, fault.data);
+	mend_or_fail(request, &error);
 }
 
 bool repair_is_stuck(struct request *request, struct bytes sql)
@@ -111,10 +125,13 @@ void repair_reason(const struct request *request, struct buffer *ret_reason)
 {
 	const struct error *refusal = request->refusal;
 
-	buffer_append_string(ret_reason, refusal->message);
-	/* PostgreSQL's hint; of a refusal it is the code, which says nothing more. */
-	if (refusal->code == ERROR_SQL_ERROR && refusal->detail[0] != '\0')
-		buffer_printf(ret_reason, ". %s", refusal->detail);
+	if (refusal->code != ERROR_MODEL_ERROR)
+		buffer_append_string(ret_reason, refusal->message);
+	/* PostgreSQL's hint, or what the completion lacks; of a refusal it is the code, which says
+	 * nothing more. */
+	if (refusal->code != ERROR_SQL_REJECTED && refusal->detail[0] != '\0')
+		buffer_printf(
+		    ret_reason, "%s%s", ret_reason->size > 0 ? ". " : "", refusal->detail);
 }
 
 void repair_succeeded(struct request *request)

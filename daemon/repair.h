@@ -10,6 +10,8 @@
 
 /* The end of a statement that failed: it is mended, or the request has failed. */
 void repair_or_fail(struct request *request, const struct error *error);
+/* The request's SQL is none, but a completion that was not understood: the same. */
+void repair_unread(struct request *request, struct bytes fault);
 /* Whether the mended statement is the one that was refused; the request has failed then. */
 bool repair_is_stuck(struct request *request, struct bytes sql);
 /* Why the request's SQL was refused, as a model is told it. */

@@ -38,6 +38,8 @@ void reply_add_attempt(struct attempts *attempts, const struct error *error, str
 	CLEAN(buffer) struct buffer text = BUFFER_INIT;
 
 	buffer_printf(&text, "%s: %s", error_name(error->code), error->message);
+	if (error->code != ERROR_SQL_REJECTED && error->detail[0] != '\0')
+		buffer_printf(&text, " (%s)", error->detail);
 	if (sql.data)
 		buffer_printf(&text, "; it was: %.*s", (int)sql.size, sql.data);
 	attempts->count++;

@@ -15,3 +15,6 @@ const char *completion_schema(enum provider_job job);
  * declines (empty SQL). ERROR_MODEL_ERROR: it is not what was asked for. */
 int completion_read(
     enum provider_job job, struct bytes completion, struct buffer *answer, struct error *ret_error);
+/* Keeps what can be shown to the model once more of a completion that ought to have been SQL; the
+ * first one only. */
+void completion_unread(enum provider_job job, struct bytes completion, struct buffer *ret_unread);

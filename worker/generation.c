@@ -25,6 +25,7 @@ struct generation {
 	struct provider_call call;
 	size_t provider; /* which one works on it */
 	size_t asked, failed; /* of those so far */
+	const char *unread_by; /* whose completion call.unread is; NULL: none came */
 	struct error error; /* of the last one that declined, or of the one that failed */
 	bool starting; /* in generate: done must not free it */
 	bool declined; /* or failed: the next one is to be asked */
@@ -142,6 +143,7 @@ static void finish(struct generation *generation)
 	buffer_deinit(&generation->strings);
 	buffer_deinit(&generation->call.answer);
 	buffer_deinit(&generation->call.cache_key);
+	buffer_deinit(&generation->call.unread);
 	free(generation);
 }
 
@@ -206,6 +208,23 @@ static void no_model(const struct generation *generation, struct error *error)
 			    all->providers[i].last_error);
 }
 
+/* Not understood, but the model may be shown its fault. */
+static void answer_unread(struct generation *generation, const struct error *error)
+{
+	struct generations *all = generation->all;
+	CLEAN(buffer) struct buffer message = BUFFER_INIT;
+	struct generate_result result;
+
+	message_init(&generate_result_row, &result);
+	result.provider = bytes_of_string(generation->unread_by);
+	result.sql = bytes_of_buffer(&generation->call.unread);
+	result.fault = bytes_of_string(error->detail);
+	result.generate_us = clock_now_us() - generation->began_us;
+	message_pack_response(&message, generation->msgid, &generate_result_row, &result);
+	all->send(all->owner, &message);
+	finish(generation);
+}
+
 /* Nobody is left to ask. */
 static void give_up(struct generation *generation)
 {
@@ -217,6 +236,10 @@ static void give_up(struct generation *generation)
 	else if (generation->failed > 0 &&
 	         clock_now_ms() + TIMER_SLACK_MS >= generation->deadline_ms)
 		error_set(&error, ERROR_TIMEOUT, "no provider answered in the time of the request");
+	else if (generation->unread_by) {
+		answer_unread(generation, &error);
+		return;
+	}
 	fail(generation, &error);
 }
 
@@ -319,6 +342,9 @@ static void on_done(struct provider_call *call, const struct error *error)
 		return;
 	}
 	keep_error(generation, error);
+	if (call->unread.size > 0 && !generation->unread_by)
+		generation->unread_by =
+		    generation->all->providers[generation->provider].settings->name;
 	/* What was begun by one can't be finished by another. */
 	if (generation->streamed)
 		generation->provider = generation->all->provider_count;

@@ -272,6 +272,9 @@ static void take_answer(struct model_call *call)
 		    bytes_of_buffer(&call->prompt.key), bytes_of_buffer(&call->answer.completion),
 		    clock_now_us() - call->sent_us);
 	}
+	if (result == ERROR_MODEL_ERROR)
+		completion_unread(call->call->job, bytes_of_buffer(&call->answer.completion),
+		    &call->call->unread);
 	if (result != 0) {
 		fail(call, &error);
 		return;

@@ -42,6 +42,7 @@ struct provider_call {
 	struct buffer answer; /* SQL, text, or "sql" or "chat" of a route job */
 	int64_t age_ms; /* where it came from the cache; else -1 */
 	struct buffer cache_key; /* under which the cache has it; empty: not there */
+	struct buffer unread; /* of SQL: a completion that was not understood; empty: none */
 	/* Call once, from generate or later. ERROR_UNANSWERABLE: declined; another: failed. */
 	void (*done)(struct provider_call *call, const struct error *error);
 	void *owner;

@@ -83,6 +83,15 @@ def test_the_second_repair_may_succeed(with_shop):
         assert "no_such_column" in last_words(model.requests[2]) and "pg_sleep" not in last_words(model.requests[2])
 
 
+def test_what_is_no_sql_at_all_goes_back_too(with_shop):
+    with FakeModel([say("I would rather talk about the weather"), *sql(GOOD)]) as model:
+        daemon = with_shop(provider(model))
+        reply = daemon.ask(explain=True, **QUESTION)
+        assert reply["sql"] == GOOD and reply["repairs"] == 1
+        assert "the weather" in last_words(model.requests[1]) and 'object with "sql"' in last_words(model.requests[1])
+        assert "the weather" in reply["reasons"][0]["text"]
+
+
 def test_none_where_none_are_configured(with_shop):
     with FakeModel(sql(NO_COLUMN, GOOD)) as model:
         daemon = with_shop()
