@@ -11,7 +11,7 @@
 enum { GRAINS_MAX = 4096, SLOTS_MAX = 1024 };
 
 struct findings {
-	struct entry entries[SLOTS_MAX];
+	struct entry entries[SLOTS_MAX]; /* each slot's; first, as it is not cleared */
 	bool live[SLOTS_MAX], linked[SLOTS_MAX], listed[SLOTS_MAX];
 	uint8_t owners[GRAINS_MAX];
 	bool starts[GRAINS_MAX];
@@ -80,10 +80,10 @@ static const char *judge_slots(const struct shard *shard, struct findings *found
 static const char *judge_twins(const struct shard *shard, const struct findings *found)
 {
 	for (uint32_t i = 0; i < found->limit; i++) {
-		for (uint32_t k = 0; k < i; k++) {
+		for (uint32_t k = 0; found->live[i] && k < i; k++) {
 			const struct entry *a = &found->entries[i], *b = &found->entries[k];
 
-			if (found->live[i] && found->live[k] && a->type == b->type &&
+			if (found->live[k] && a->hash == b->hash && a->type == b->type &&
 			    a->database_index == b->database_index && a->key_size == b->key_size &&
 			    memcmp(key_of(shard, a), key_of(shard, b), a->key_size) == 0)
 				return "a key is there twice";
@@ -163,12 +163,11 @@ static const char *judge_counts(const struct shard *shard, const struct findings
 
 const char *judge_shard(struct tiny *tiny)
 {
-	static const struct findings none;
 	static struct findings found;
 	struct shard shard = tiny_shard(tiny);
 	const char *fault;
 
-	found = none;
+	memset(found.live, 0, sizeof(found) - offsetof(struct findings, live));
 	found.limit = shard.header->slot_limit;
 	if (shard.header->sequence % 2 != 0)
 		return "the sequence is odd";

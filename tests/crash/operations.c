@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SOME = 40, NEW_KEY = 1500, GONE_KEY = 1600, TTL_MS = 600000 };
+enum { SOME = 40, NEW_KEY = 150, GONE_KEY = 220, TTL_MS = 600000 };
 
 static void must(bool holds)
 {
@@ -170,6 +170,7 @@ static const char *check_databases(struct tiny *tiny)
 /* Every name is taken, by a database that has an entry. */
 static void fill_names(struct tiny *tiny)
 {
+	tiny->databases = CACHE_DATABASES_MAX;
 	for (int i = 0; i < CACHE_DATABASES_MAX; i++) {
 		char name[16];
 		struct cache_put put = {.type = CACHE_RESULT, .ttl_ms = TTL_MS};

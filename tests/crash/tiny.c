@@ -35,16 +35,16 @@ static void *map_shared(size_t size)
 	return memory;
 }
 
-/* As geometry.c would plan it, were a shard of 40 KiB allowed. */
-static struct geometry plan(void)
+/* As geometry.c would plan it, were so small a shard allowed. */
+static struct geometry plan(uint32_t grains)
 {
 	struct geometry geometry = {
 	    .max_value = TINY_MAX_VALUE,
 	    .shard_count = 1,
-	    .bucket_count = 32,
-	    .grains = 1024,
-	    .slots_max = 256,
-	    .entry_grains_max = 256,
+	    .bucket_count = grains / 32,
+	    .grains = grains,
+	    .slots_max = grains / 4,
+	    .entry_grains_max = grains / 4,
 	};
 
 	geometry.shards_offset =
@@ -63,10 +63,17 @@ static struct geometry plan(void)
 
 void tiny_open(struct tiny *tiny)
 {
+	tiny_open_with(tiny, TINY_GRAINS);
+}
+
+void tiny_open_with(struct tiny *tiny, uint32_t grains)
+{
 	struct shard shard;
 
-	*tiny = (struct tiny){.cache = {.geometry = plan(), .hash_seed = 12345, .random = 99}};
+	*tiny =
+	    (struct tiny){.cache = {.geometry = plan(grains), .hash_seed = 12345, .random = 99}};
 	tiny->size = tiny->cache.geometry.size;
+	tiny->databases = TINY_DATABASES;
 	tiny->cache.header = map_shared(tiny->size);
 	tiny->cache.databases =
 	    (struct layout_database *)((char *)tiny->cache.header + LAYOUT_PAGE);
@@ -94,27 +101,50 @@ struct shard tiny_shard(struct tiny *tiny)
 	return shard_at(&tiny->cache, 0);
 }
 
-static size_t metrics_size(void)
+/* What can change. */
+struct part {
+	void *at;
+	size_t size;
+};
+enum { PARTS = 3 };
+
+static size_t list_parts(const struct tiny *tiny, struct part parts[static PARTS])
 {
-	return offsetof(struct layout_metrics, slots) +
-	       TINY_METRICS_SLOTS * sizeof(struct layout_metrics_slot);
+	const struct geometry *geometry = &tiny->cache.geometry;
+	size_t sum = 0;
+
+	parts[0] = (struct part){
+	    tiny->cache.header, LAYOUT_PAGE + tiny->databases * sizeof(struct layout_database)};
+	parts[1] = (struct part){
+	    (char *)tiny->cache.header + geometry->shards_offset, geometry->shard_size};
+	parts[2] = (struct part){
+	    tiny->metrics_layout, offsetof(struct layout_metrics, slots) +
+	                              TINY_METRICS_SLOTS * sizeof(struct layout_metrics_slot)};
+	for (int i = 0; i < PARTS; i++)
+		sum += parts[i].size;
+	return sum;
 }
 
 void *tiny_keep(const struct tiny *tiny)
 {
-	char *kept = malloc(tiny->size + metrics_size());
+	struct part parts[PARTS];
+	char *kept = malloc(list_parts(tiny, parts)), *to = kept;
 
 	if (!kept)
 		abort();
-	memcpy(kept, tiny->cache.header, tiny->size);
-	memcpy(kept + tiny->size, tiny->metrics_layout, metrics_size());
+	for (int i = 0; i < PARTS; to += parts[i++].size)
+		memcpy(to, parts[i].at, parts[i].size);
 	return kept;
 }
 
 void tiny_put_back(struct tiny *tiny, const void *kept)
 {
-	memcpy(tiny->cache.header, kept, tiny->size);
-	memcpy(tiny->metrics_layout, (const char *)kept + tiny->size, metrics_size());
+	struct part parts[PARTS];
+	const char *from = kept;
+
+	list_parts(tiny, parts);
+	for (int i = 0; i < PARTS; from += parts[i++].size)
+		memcpy(parts[i].at, from, parts[i].size);
 }
 
 /* In the place of common/clock.c: time stands still, so what an operation does is the same

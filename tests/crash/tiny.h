@@ -9,9 +9,12 @@
 #include "shm/shard.h"
 
 enum {
-	TINY_KEYS = 2048, /* keys are 0 … TINY_KEYS - 1 */
+	TINY_KEYS = 256, /* keys are 0 … TINY_KEYS - 1 */
 	TINY_MAX_VALUE = 4096,
-	TINY_METRICS_SLOTS = 4, /* of the metrics' slots, those that tests use and put back */
+	TINY_GRAINS = 1024,
+	/* Of what is long, so many are put back: */
+	TINY_DATABASES = 4,
+	TINY_METRICS_SLOTS = 4,
 };
 
 struct tiny {
@@ -19,9 +22,12 @@ struct tiny {
 	struct metrics *metrics;
 	struct layout_metrics *metrics_layout;
 	size_t size;
+	size_t databases; /* TINY_DATABASES; more where a test uses more */
 };
 
 void tiny_open(struct tiny *tiny);
+/* A smaller shard, where it is looked at very often; a power of two, and at least 512. */
+void tiny_open_with(struct tiny *tiny, uint32_t grains);
 void tiny_close(struct tiny *tiny);
 struct shard tiny_shard(struct tiny *tiny);
 /* The memory as it is, on the heap; and back. */
