@@ -70,18 +70,23 @@ static int segment_of_metrics(const char *instance, struct segment *ret_segment)
 	return 0;
 }
 
+enum { BOOT_ID_SIZE = sizeof(((struct layout_constants *)NULL)->boot_id) };
+
 /* Without /proc all boots look alike; then it matters that /dev/shm does not outlive one. */
-static void read_boot_id(char id[static 40])
+static const char *boot_id(void)
 {
-	CLEAN(fd) int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	static char id[BOOT_ID_SIZE];
+	CLEAN(fd) int fd = -1;
 	ssize_t size;
 
-	memset(id, 0, 40);
+	if (id[0])
+		return id; /* a process sees one boot only */
+	fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return;
-	size = read(fd, id, 39);
-	if (size > 0)
-		id[strcspn(id, "\n")] = '\0';
+		return id;
+	size = read(fd, id, sizeof(id) - 1);
+	id[size > 0 ? strcspn(id, "\n") : 0] = '\0';
+	return id;
 }
 
 /* Whatever changes where a byte of the cache segment lies or what it means. */
@@ -248,9 +253,7 @@ static void drop(struct segment *segment)
 static bool header_holds(const struct layout_header *header, uint64_t size, struct text reason)
 {
 	const struct layout_constants *constants = &header->constants;
-	char boot_id[40];
 
-	read_boot_id(boot_id);
 	if (WORDS_LOAD_ACQUIRE(header->magic) != LAYOUT_MAGIC)
 		say(reason, "it was not finished, or no cache of OptimaX");
 	else if (constants->version != LAYOUT_VERSION)
@@ -259,7 +262,7 @@ static bool header_holds(const struct layout_header *header, uint64_t size, stru
 		say(reason, "its header was damaged");
 	else if (constants->layout_hash != cache_layout_hash())
 		say(reason, "its layout changed with the version of OptimaX");
-	else if (memcmp(constants->boot_id, boot_id, sizeof(boot_id)) != 0)
+	else if (memcmp(constants->boot_id, boot_id(), BOOT_ID_SIZE) != 0)
 		say(reason, "the machine was restarted");
 	else if (constants->size != size)
 		say(reason, "its header was of another size");
@@ -302,7 +305,7 @@ static int start_clean(struct segment *segment, const struct geometry *geometry)
 	};
 	int error = lock_init(&cache->header->registry_lock);
 
-	read_boot_id(constants.boot_id);
+	memcpy(constants.boot_id, boot_id(), BOOT_ID_SIZE);
 	for (uint32_t i = 0; i < cache->geometry.shard_count && !error; i++) {
 		struct shard shard = shard_at(cache, i);
 
@@ -486,25 +489,34 @@ static void *keep(void *handle)
 	return kept[count++] = handle;
 }
 
+struct cache *segment_open(void *memory, uint64_t size)
+{
+	const struct layout_header *header = memory;
+	struct geometry geometry;
+	char why[128];
+
+	if (!header_holds(header, size, (struct text){why, sizeof(why)}) ||
+	    geometry_plan(size, header->constants.max_value, &geometry) < 0)
+		return NULL;
+	return cache_new(memory, &geometry, header->constants.hash_seed);
+}
+
 int segment_attach_cache(const char *instance, struct cache **ret_cache)
 {
-	char why[128];
 	struct segment segment;
-	const struct layout_header *header;
-	struct geometry geometry;
+	struct cache *cache;
 	int error = segment_of_cache(instance, &segment);
 
 	if (!error)
 		error = attach(&segment, true);
 	if (error)
 		return error;
-	header = segment.memory;
-	if (!header_holds(header, segment.size, (struct text){why, sizeof(why)}) ||
-	    geometry_plan(segment.size, header->constants.max_value, &geometry) < 0) {
+	cache = segment_open(segment.memory, segment.size);
+	if (!cache) {
 		drop(&segment);
 		return -EUCLEAN;
 	}
-	*ret_cache = keep(cache_new(segment.memory, &geometry, header->constants.hash_seed));
+	*ret_cache = keep(cache);
 	return 0;
 }
 

@@ -44,6 +44,9 @@ struct shard {
 	_Atomic uint64_t *used, *starts;
 	char *arena;
 };
+/* segment.c: the handle of a segment mapped whole, on the heap; NULL where its header is not one
+ * of this program, this boot and this size. Reads the header's page only. */
+struct cache *segment_open(void *memory, uint64_t size);
 struct shard shard_at(struct cache *cache, uint32_t index);
 struct shard shard_of_hash(struct cache *cache, uint64_t hash);
 

@@ -9,7 +9,7 @@
 #include "tests/crash/tiny.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { KEYS = 48, OPERATIONS_MAX = 400 };
+enum { GRAINS = 512, KEYS = 48, OPERATIONS_MAX = 400 };
 
 static struct tiny tiny;
 static void *fresh;
@@ -115,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	const char *fault;
 
 	if (!fresh) {
-		tiny_open(&tiny);
+		tiny_open_with(&tiny, GRAINS);
 		fresh = tiny_keep(&tiny);
 	}
 	tiny_put_back(&tiny, fresh);
