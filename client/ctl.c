@@ -53,7 +53,8 @@ static const struct option_row option_rows[] = {
     {"type", 270, "T", OPTION_TEXT, IN(type), CTL_TYPE, "only route, chat, sql or llm"},
     {"learn", 274, "R", OPTION_TEXT, IN(learn), CTL_LEARN,
         "sql or chat is right for this text, from now on"},
-    {"forget", 275, NULL, OPTION_FLAG, IN(forget), CTL_LEARN, "what was learnt of this text"},
+    {"forget", 275, NULL, OPTION_FLAG, IN(forget), CTL_FORGET, "what was learnt of this text"},
+    {"list", 276, NULL, OPTION_FLAG, IN(list), CTL_LIST, "what was taught, and other examples"},
     {"table", 271, "T", OPTION_TEXT, IN(table), CTL_TABLE,
         "only results that read this table; needs --database"},
     {"job", 280, "J", OPTION_TEXT, IN(job), CTL_JOB, "sql, route or chat"},
@@ -170,7 +171,7 @@ static void help_all(void)
 	}
 	printf("\n");
 	help_options(CTL_ANY);
-	printf("\nExample: optimaxctl ask how many orders were placed in 2024 --json\n");
+	printf("Example: optimaxctl ask how many orders were placed in 2024 --json\n");
 }
 
 /* ---- start ---- */

@@ -40,6 +40,8 @@ enum ctl_option {
 	CTL_SEGMENT = 1 << 14,
 	CTL_BY = 1 << 15,
 	CTL_LEARN = 1 << 16,
+	CTL_FORGET = 1 << 17,
+	CTL_LIST = 1 << 18,
 	CTL_ANY = 1 << 13, /* every command takes it */
 	CTL_JOB = 1 << 20,
 	CTL_ASK = CTL_LIMIT | CTL_MAX_AGE | CTL_TIMEOUT | CTL_NO_CACHE | CTL_STREAM | CTL_EXPLAIN,
@@ -54,7 +56,7 @@ struct ctl {
 	bool json, csv, help, version;
 	const char *route, *history, *type, *table, *segment, *by, *job, *learn;
 	int64_t limit, max_age_ms, timeout_ms; /* CTL_ABSENT */
-	bool no_cache, stream, explain, batch, watch, reset, forget;
+	bool no_cache, stream, explain, batch, watch, reset, forget, list;
 	unsigned given; /* enum ctl_option */
 	const char **words;
 	size_t word_count;
@@ -162,6 +164,7 @@ int ctl_segment_read(struct ctl *ctl, struct optimax_reply **ret_reply);
 int ctl_run_ask(struct ctl *ctl);
 int ctl_run_sql(struct ctl *ctl);
 int ctl_run_batch(struct ctl *ctl, const char *method, const char *key);
+int ctl_run_teach(struct ctl *ctl);
 int ctl_run_prompt(struct ctl *ctl);
 int ctl_run_schema(struct ctl *ctl);
 int ctl_run_stats(struct ctl *ctl);
@@ -170,4 +173,8 @@ int ctl_run_status(struct ctl *ctl);
 /* A result that is one map: JSON, CSV, or `people` prints it. */
 int ctl_show(
     struct ctl *ctl, const struct optimax_reply *reply, void (*people)(const msgpack_object *map));
+/* Connects, asks, shows: commands whose parameters are texts. ret_reply may be NULL. */
+int ctl_simple(struct ctl *ctl, int (*connect)(struct ctl *ctl), const char *method,
+    const struct ctl_pair *pairs, size_t pair_count, void (*people)(const msgpack_object *map),
+    struct optimax_reply **ret_reply);
 void ctl_print_reasons(const msgpack_object *map);

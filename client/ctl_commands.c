@@ -23,8 +23,7 @@ int ctl_show(
 	return CTL_OK;
 }
 
-/* Connects, asks, shows: commands whose parameters are texts. */
-static int command_simple(struct ctl *ctl, int (*connect)(struct ctl *ctl), const char *method,
+int ctl_simple(struct ctl *ctl, int (*connect)(struct ctl *ctl), const char *method,
     const struct ctl_pair *pairs, size_t pair_count, void (*people)(const msgpack_object *map),
     struct optimax_reply **ret_reply)
 {
@@ -64,7 +63,7 @@ static void people_ping(const msgpack_object *map)
 
 static int run_ping(struct ctl *ctl)
 {
-	return command_simple(ctl, ctl_connect, "ping", NULL, 0, people_ping, NULL);
+	return ctl_simple(ctl, ctl_connect, "ping", NULL, 0, people_ping, NULL);
 }
 
 static void people_reload(const msgpack_object *map)
@@ -85,7 +84,7 @@ static void people_reload(const msgpack_object *map)
 
 static int run_reload(struct ctl *ctl)
 {
-	return command_simple(ctl, ctl_connect_control, "reload", NULL, 0, people_reload, NULL);
+	return ctl_simple(ctl, ctl_connect_control, "reload", NULL, 0, people_reload, NULL);
 }
 
 static void people_flush(const msgpack_object *map)
@@ -104,7 +103,7 @@ static int run_flush(struct ctl *ctl)
 
 	if (ctl->table && !ctl->database)
 		return ctl_usage(ctl, "--table needs --database");
-	return command_simple(ctl, ctl_connect_control, "flush", pairs, 3, people_flush, NULL);
+	return ctl_simple(ctl, ctl_connect_control, "flush", pairs, 3, people_flush, NULL);
 }
 
 /* ---- route and check ---- */
@@ -157,7 +156,7 @@ static int learn_route(struct ctl *ctl, const char *text)
 	const struct ctl_pair pairs[] = {{"text", text},
 	    {"route", ctl->forget ? "auto" : ctl->learn}, {"database", ctl->database}};
 
-	return command_simple(ctl, ctl_connect_control, "learn", pairs, 3, people_learn, NULL);
+	return ctl_simple(ctl, ctl_connect_control, "learn", pairs, 3, people_learn, NULL);
 }
 
 static int run_route(struct ctl *ctl)
@@ -179,7 +178,7 @@ static int run_route(struct ctl *ctl)
 	if (ctl->learn || ctl->forget)
 		status = learn_route(ctl, text);
 	else
-		status = command_simple(ctl, ctl_connect, "route", pairs, 2, people_route, NULL);
+		status = ctl_simple(ctl, ctl_connect, "route", pairs, 2, people_route, NULL);
 	free(text);
 	return status;
 }
@@ -222,7 +221,7 @@ static int run_check(struct ctl *ctl)
 	if (status != CTL_OK)
 		return status;
 	pairs[0].value = text;
-	status = command_simple(ctl, ctl_connect, "check", pairs, 2, people_check, &reply);
+	status = ctl_simple(ctl, ctl_connect, "check", pairs, 2, people_check, &reply);
 	free(text);
 	if (status != CTL_OK)
 		return status;
@@ -241,7 +240,7 @@ const struct ctl_command ctl_commands[] = {
     {"sql", "STATEMENT", 1, SIZE_MAX, false, CTL_ASK, ctl_run_sql,
         "Run one SELECT statement; - reads standard input",
         "optimaxctl sql 'SELECT * FROM orders' --limit 10 --csv"},
-    {"route", "TEXT", 1, SIZE_MAX, true, CTL_BATCH | CTL_LEARN, run_route,
+    {"route", "TEXT", 1, SIZE_MAX, true, CTL_BATCH | CTL_LEARN | CTL_FORGET, run_route,
         "Say whether a text asks for data (--learn, --forget)",
         "optimaxctl route 'how many orders are open?'"},
     {"check", "STATEMENT", 1, SIZE_MAX, true, CTL_BATCH, run_check,
@@ -250,6 +249,10 @@ const struct ctl_command ctl_commands[] = {
     {"prompt", "QUESTION", 1, SIZE_MAX, false, CTL_JOB | CTL_HISTORY, ctl_run_prompt,
         "Show what a model would be sent; none is asked",
         "optimaxctl prompt how many orders are open"},
+    {"teach", "QUESTION SQL", 0, 2, false, CTL_FORGET | CTL_LIST, ctl_run_teach,
+        "Say what SQL answers a question (--list, --forget)",
+        "optimaxctl teach 'how many are open?' \"SELECT count(*) FROM orders WHERE status = "
+        "'open'\""},
     {"schema", "[TABLE]", 0, 1, false, 0, ctl_run_schema, "List the tables, or the columns of one",
         "optimaxctl schema orders"},
     {"stats", "", 0, 0, false, CTL_WATCH | CTL_RESET | CTL_SEGMENT, ctl_run_stats,

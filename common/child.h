@@ -49,6 +49,7 @@ struct child_prompt {
 };
 struct child_example {
 	char *database, *question, *sql;
+	bool taught;
 };
 struct child_pattern {
 	char *database; /* NULL: all */

@@ -186,6 +186,7 @@ static void take_example(struct child_config *config, const struct config_exampl
 	example->database = bytes_to_string(from->database);
 	example->question = bytes_to_string(from->question);
 	example->sql = bytes_to_string(from->sql);
+	example->taught = from->taught;
 }
 
 static void take_provider(struct child_config *config, const struct config_provider_params *from)

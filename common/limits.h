@@ -11,6 +11,9 @@ enum {
 	LIMIT_NESTING = 8,
 	LIMIT_CORRECTION_BYTES = 1024, /* of a text whose route was learnt */
 	LIMIT_CORRECTIONS = 4096,
+	LIMIT_EXAMPLE_QUESTION_BYTES = 2048,
+	LIMIT_EXAMPLES = 1000, /* of one database: in its file, and as many that were taught */
+	LIMIT_TAUGHT_BYTES = 1 << 20, /* of one database */
 	LIMIT_NAME_BYTES = 63, /* PostgreSQL's NAMEDATALEN - 1 */
 	LIMIT_SIBLING_MESSAGE_BYTES = 80 << 20, /* a reply of limits.bytes and its envelope */
 	LIMIT_CONTROL_MESSAGE_BYTES = 1 << 20,

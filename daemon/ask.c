@@ -2,7 +2,7 @@
  * The way of one question or statement:
  *
  *   ask ── statement entry ── miss ── chat entry ── miss ── route ─┬─ sql: generate ─┐
- *            │ hit                      │ hit                      └─ chat: generate ─┼─ reply
+ *            │ hit, or taught           │ hit                      └─ chat: generate ─┼─ reply
  *            ▼                          ▼                                             │
  *   sql ── result entry ── miss ── execute ── reply                reply      result entry …
  *            │ hit
@@ -25,6 +25,7 @@
 #include "daemon/repair.h"
 #include "daemon/request.h"
 #include "daemon/router.h"
+#include "daemon/teach.h"
 #include "shm/cache.h"
 #include "shm/metrics.h"
 #include "text/snapshot.h"
@@ -380,6 +381,11 @@ void ask_question(struct request *request)
 	note_generations(request);
 	/* What was cached before the correction was for the other route. */
 	request->keyed = ask_corrected(request);
+	if (teach_answers(request)) {
+		request_spent(request, TIME_LOOKUP, &since_us);
+		ask_statement(request);
+		return;
+	}
 	found = request->keyed != REQUEST_CHAT && request->database && find_statement(request);
 	request_spent(request, TIME_LOOKUP, &since_us);
 	if (found)

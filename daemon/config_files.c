@@ -16,8 +16,6 @@
 enum {
 	FILE_BYTES_MAX = 1 << 20,
 	PROMPT_BYTES_MAX = 32 * 1024,
-	EXAMPLES_MAX = 1000,
-	EXAMPLE_QUESTION_BYTES_MAX = 2048,
 };
 
 int config_files_content(const char *path, struct buffer *content)
@@ -232,7 +230,7 @@ static void read_pair(
 		    "it is no pair; write `- {question: TEXT, sql: TEXT}`");
 		return;
 	}
-	question = pair_text(node, "question", EXAMPLE_QUESTION_BYTES_MAX, faults);
+	question = pair_text(node, "question", LIMIT_EXAMPLE_QUESTION_BYTES, faults);
 	sql = pair_text(node, "sql", LIMIT_SQL_BYTES, faults);
 	if (!question || !sql)
 		return;
@@ -247,11 +245,11 @@ static void read_pairs(
 {
 	if (!root || root->is_null)
 		return;
-	if (root->kind != CONFIG_NODE_LIST || root->count > EXAMPLES_MAX) {
+	if (root->kind != CONFIG_NODE_LIST || root->count > LIMIT_EXAMPLES) {
 		config_fault_add(faults, root->line, "examples",
 		    "it is no list of at most %d pairs; write `- {question: TEXT, sql: TEXT}` "
 		    "lines",
-		    EXAMPLES_MAX);
+		    LIMIT_EXAMPLES);
 		return;
 	}
 	for (size_t i = 0; i < root->count; i++)

@@ -156,9 +156,9 @@ static void forward_abandon(struct pending *pending)
 	free(forward);
 }
 
-static void forward_call(struct call *call, enum message_id id, const void *params)
+void control_forward(struct client *client, uint32_t msgid, enum message_id id, const void *params)
 {
-	struct router *router = client_router(call->client);
+	struct router *router = client_router(client);
 	struct forward *forward = must_zalloc(sizeof(*forward));
 	CLEAN(buffer) struct buffer message = BUFFER_INIT;
 
@@ -166,9 +166,14 @@ static void forward_call(struct call *call, enum message_id id, const void *para
 	forward->id = id;
 	forward->request_msgid = ++last_request_msgid;
 	LIST_INSERT_HEAD(&forwards, forward, link);
-	client_pend(call->client, call->msgid, &forward->pending);
+	client_pend(client, msgid, &forward->pending);
 	message_pack_request(&message, forward->request_msgid, id, params);
 	channel_send(router->child->control, bytes_of_buffer(&message));
+}
+
+static void forward_call(struct call *call, enum message_id id, const void *params)
+{
+	control_forward(call->client, call->msgid, id, params);
 }
 
 int reload_call(struct call *call, const void *params)

@@ -80,3 +80,7 @@ optimax_router_SOURCES += daemon/examples.c daemon/examples.h
 libsupervisor_a_SOURCES += daemon/state_records.c daemon/state_records.h
 # the router: who waits for which job
 optimax_router_SOURCES += daemon/flight.c daemon/flight.h
+
+# what is taught
+libsupervisor_a_SOURCES += daemon/taught.c daemon/taught.h
+optimax_router_SOURCES += daemon/teach.c daemon/teach.h

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/pack.h"
 #include "daemon/pool.h"
 #include "text/stop_words.h"
 #include "text/tokens.h"
@@ -15,6 +16,7 @@ enum {
 	PICKED_MAX = 3,
 	PICKED_BYTES_MAX = 8 * 1024, /* a prompt has more to say */
 	WORDS_MAX = 64,
+	VOUCHED_MAX = 16,
 	CHECK_TIMEOUT_MS = 60 * 1000,
 };
 
@@ -35,6 +37,14 @@ struct example {
 	enum example_verdict verdict;
 	bool is_due; /* the verdict is of an older schema, or there is none */
 	char *reason; /* of a refusal */
+	bool is_taught;
+	uint64_t pair; /* hash */
+};
+
+/* Sorted by hash: looked up for every question. */
+struct taught {
+	uint64_t question; /* hash */
+	size_t index;
 };
 
 struct examples {
@@ -43,6 +53,10 @@ struct examples {
 	char *schema_version; /* NULL: no schema yet, nothing to check by */
 	size_t count;
 	struct example *items;
+	size_t taught_count;
+	struct taught *taught;
+	uint64_t vouched[VOUCHED_MAX]; /* hashes of pairs, by the schema that is known */
+	size_t vouched_next;
 	uint64_t version;
 	struct waiter waiter; /* for the check of one at a time */
 	size_t checking; /* which one */
@@ -94,18 +108,25 @@ static double nearness(const struct word_set *a, const struct word_set *b)
 
 static void check_next(struct examples *examples);
 
+/* NULL: it is allowed. */
+static void set_verdict(struct example *example, const struct error *refusal)
+{
+	free(example->reason);
+	example->reason = refusal ? must_strdup(refusal->message) : NULL;
+	example->verdict = refusal ? EXAMPLE_REFUSED : EXAMPLE_ALLOWED;
+	example->is_due = false;
+}
+
 static void take_verdict(struct examples *examples, const struct error *refusal)
 {
 	struct example *example = &examples->items[examples->checking];
 	bool was_refused = example->verdict == EXAMPLE_REFUSED;
 
-	free(example->reason);
-	example->reason = refusal ? must_strdup(refusal->message) : NULL;
-	example->verdict = refusal ? EXAMPLE_REFUSED : EXAMPLE_ALLOWED;
-	example->is_due = false;
+	set_verdict(example, refusal);
 	if (refusal && !was_refused)
-		log_warning("database %s: the example \"%.100s\" is left out: %s",
-		    examples->database, example->question, refusal->message);
+		log_warning("database %s: the %s \"%.100s\" is %s: %s", examples->database,
+		    example->is_taught ? "taught answer to" : "example", example->question,
+		    example->is_taught ? "not allowed any more" : "left out", refusal->message);
 }
 
 static void checked(struct waiter *waiter, const struct job_outcome *outcome)
@@ -185,6 +206,7 @@ void examples_free(struct examples *examples)
 	for (size_t i = 0; i < examples->count; i++)
 		example_deinit(&examples->items[i]);
 	free(examples->items);
+	free(examples->taught);
 	free(examples->schema_version);
 	free(examples);
 }
@@ -198,10 +220,46 @@ static uint64_t version_of(const struct child_config *config, const char *databa
 
 		if (strcmp(example->database, database) != 0)
 			continue;
+		buffer_append_string(&all, example->taught ? "t" : "f");
 		buffer_append(&all, example->question, strlen(example->question) + 1);
 		buffer_append(&all, example->sql, strlen(example->sql) + 1);
 	}
 	return all.size ? XXH3_64bits(all.data, all.size) : 0;
+}
+
+static uint64_t hash_of_pair(struct bytes question, struct bytes sql)
+{
+	XXH3_state_t *state = XXH3_createState();
+	uint64_t hash;
+
+	if (!state)
+		abort();
+	XXH3_64bits_reset(state);
+	XXH3_64bits_update(state, &question.size, sizeof(question.size));
+	XXH3_64bits_update(state, question.data, question.size);
+	XXH3_64bits_update(state, sql.data, sql.size);
+	hash = XXH3_64bits_digest(state);
+	XXH3_freeState(state);
+	return hash;
+}
+
+void examples_vouch(struct examples *examples, struct bytes question, struct bytes sql)
+{
+	uint64_t pair = hash_of_pair(question, sql);
+
+	examples->vouched[examples->vouched_next++ % VOUCHED_MAX] = pair;
+	/* It may be there already. */
+	for (size_t i = 0; i < examples->count; i++)
+		if (examples->items[i].pair == pair)
+			set_verdict(&examples->items[i], NULL);
+}
+
+static bool is_vouched(const struct examples *examples, uint64_t pair)
+{
+	for (size_t i = 0; i < VOUCHED_MAX && i < examples->vouched_next; i++)
+		if (examples->vouched[i] == pair)
+			return true;
+	return false;
 }
 
 /* What is known of the same pair. The search starts where it was: a list rarely changes by more
@@ -211,8 +269,7 @@ static void keep_verdict(struct examples *before, size_t at, struct example *exa
 	for (size_t i = 0; i < before->count; i++) {
 		struct example *old = &before->items[(at + i) % before->count];
 
-		if (strcmp(old->question, example->question) != 0 ||
-		    strcmp(old->sql, example->sql) != 0)
+		if (old->pair != example->pair)
 			continue;
 		example->verdict = old->verdict;
 		example->is_due = old->is_due;
@@ -229,9 +286,36 @@ static void add(
 
 	example->question = must_strdup(from->question);
 	example->sql = must_strdup(from->sql);
-	example->is_due = true;
+	example->is_taught = from->taught;
+	example->pair = hash_of_pair(bytes_of_string(from->question), bytes_of_string(from->sql));
+	example->is_due = !is_vouched(examples, example->pair);
+	example->verdict = example->is_due ? EXAMPLE_UNKNOWN : EXAMPLE_ALLOWED;
 	read_words(bytes_of_string(from->question), &example->words);
 	keep_verdict(before, examples->count++, example);
+}
+
+static int compare_taught(const void *a, const void *b)
+{
+	const struct taught *left = a, *right = b;
+
+	return (left->question > right->question) - (left->question < right->question);
+}
+
+static uint64_t hash_of_question(struct bytes question)
+{
+	return XXH3_64bits(question.data, question.size);
+}
+
+static void list_taught(struct examples *examples)
+{
+	examples->taught_count = 0;
+	examples->taught =
+	    must_realloc(examples->taught, (examples->count + 1) * sizeof(*examples->taught));
+	for (size_t i = 0; i < examples->count; i++)
+		if (examples->items[i].is_taught)
+			examples->taught[examples->taught_count++] = (struct taught){
+			    hash_of_question(bytes_of_string(examples->items[i].question)), i};
+	qsort(examples->taught, examples->taught_count, sizeof(*examples->taught), compare_taught);
 }
 
 void examples_configure(struct examples *examples, const struct child_config *config)
@@ -248,6 +332,7 @@ void examples_configure(struct examples *examples, const struct child_config *co
 	for (size_t i = 0; i < config->example_count; i++)
 		if (strcmp(config->examples[i].database, examples->database) == 0)
 			add(examples, &before, &config->examples[i]);
+	list_taught(examples);
 	for (size_t i = 0; i < before.count; i++)
 		example_deinit(&before.items[i]);
 	free(before.items);
@@ -265,6 +350,7 @@ void examples_schema_changed(struct examples *examples, const char *schema_versi
 void examples_policy_changed(struct examples *examples)
 {
 	stop_checking(examples);
+	examples->vouched_next = 0;
 	for (size_t i = 0; i < examples->count; i++)
 		examples->items[i].is_due = true;
 }
@@ -272,6 +358,64 @@ void examples_policy_changed(struct examples *examples)
 uint64_t examples_version(const struct examples *examples)
 {
 	return examples->version;
+}
+
+/* ---- the very question ---- */
+
+struct bytes examples_form(struct bytes normal)
+{
+	while (normal.size > 0 && memchr(" ?!.", normal.data[normal.size - 1], 4))
+		normal.size--;
+	return normal;
+}
+
+struct bytes examples_taught(const struct examples *examples, struct bytes normal)
+{
+	struct bytes question = examples_form(normal);
+	const struct taught wanted = {.question = hash_of_question(question)};
+	const struct taught *found;
+	const struct example *example;
+
+	if (examples->taught_count == 0)
+		return BYTES_NONE;
+	found = bsearch(&wanted, examples->taught, examples->taught_count,
+	    sizeof(*examples->taught), compare_taught);
+	if (!found)
+		return BYTES_NONE;
+	example = &examples->items[found->index];
+	if (example->verdict == EXAMPLE_REFUSED || !bytes_equal_string(question, example->question))
+		return BYTES_NONE;
+	return bytes_of_string(example->sql);
+}
+
+/* ---- the list for people ---- */
+
+static const char *state_name(const struct example *example)
+{
+	static const char *const names[] = {[EXAMPLE_UNKNOWN] = "unchecked",
+	    [EXAMPLE_ALLOWED] = "allowed",
+	    [EXAMPLE_REFUSED] = "refused"};
+
+	return names[example->is_due ? EXAMPLE_UNKNOWN : example->verdict];
+}
+
+uint32_t examples_pack(struct examples *examples, struct buffer *message)
+{
+	check_next(examples);
+	for (size_t i = 0; i < examples->count; i++) {
+		const struct example *example = &examples->items[i];
+		bool has_reason = example->reason && !example->is_due;
+
+		pack_map(message, 5u + has_reason);
+		pack_pair_string(message, "database", examples->database);
+		pack_pair_string(message, "question", example->question);
+		pack_pair_string(message, "sql", example->sql);
+		pack_pair_string(message, "source", example->is_taught ? "taught" : "file");
+		pack_pair_string(message, "state", state_name(example));
+		if (has_reason)
+			pack_pair_string(message, "reason", example->reason);
+	}
+	return (uint32_t)examples->count;
 }
 
 /* ---- the nearest ---- */

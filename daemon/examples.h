@@ -30,6 +30,18 @@ void examples_policy_changed(struct examples *examples);
 void examples_plan_job(
     struct bytes sql, const char *schema_version, struct execute_params *ret_job);
 
+/* The form in which taught questions are compared, of one in its normal form: without the marks at
+ * its end. */
+struct bytes examples_form(struct bytes normal);
+/* The SQL that the very question (in its normal form) was taught with; absent: none that is allowed
+ * as far as is known. */
+struct bytes examples_taught(const struct examples *examples, struct bytes normal);
+/* A worker has just allowed a pair by the schema that is known: where it comes with the next
+ * configuration it need not be checked again. */
+void examples_vouch(struct examples *examples, struct bytes question, struct bytes sql);
+/* Appends each as a map (optimax-protocol(7)); returns how many. */
+uint32_t examples_pack(struct examples *examples, struct buffer *message);
+
 /* Appends the nearest few as a list of texts (messages.def: generate). False: there are none. */
 bool examples_pick(struct examples *examples, struct bytes question, struct buffer *ret_texts);
 /* Names what is configured, for keys. */

@@ -14,6 +14,7 @@
 #include "daemon/request.h"
 #include "daemon/router.h"
 #include "daemon/schema_reply.h"
+#include "daemon/teach.h"
 #include "text/normalise.h"
 
 enum { PROTOCOL_VERSION = 1 };
@@ -39,8 +40,10 @@ int route_call(struct call *call, const void *params)
 		return (int)call->error.code;
 	if (normalise_is_blank(asked->text))
 		return error_set(&call->error, ERROR_BAD_REQUEST, "\"text\" is blank");
-	classify(asked->text, database ? database->vocabulary : NULL,
-	    database ? database->classifier : router->databases->classifier, &options, &result);
+	if (!teach_route(database, asked->text, &result))
+		classify(asked->text, database ? database->vocabulary : NULL,
+		    database ? database->classifier : router->databases->classifier, &options,
+		    &result);
 	message_pack_response_head(&message, call->msgid);
 	pack_map(&message, 4);
 	pack_pair_string(&message, "route", route_name(result.route));

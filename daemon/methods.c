@@ -22,6 +22,8 @@ static const struct {
     {MESSAGE_ID_RELOAD, reload_call},
     {MESSAGE_ID_STATUS, status_call},
     {MESSAGE_ID_LEARN, learn_call},
+    {MESSAGE_ID_TEACH, teach_call},
+    {MESSAGE_ID_EXAMPLES, examples_call},
 };
 
 enum { METHOD_COUNT = sizeof(methods) / sizeof(methods[0]) };
@@ -43,6 +45,8 @@ union any_params {
 	struct reload_params reload;
 	struct status_params status;
 	struct learn_params learn;
+	struct teach_params teach;
+	struct examples_params examples;
 };
 
 static int find_method(struct client *client, struct bytes method, struct error *error)

@@ -26,4 +26,5 @@ typedef int method_handler(struct call *call, const void *params);
 method_handler ask_call, sql_call, route_call, check_call, prompt_call, schema_call, stats_call,
     ping_call;
 method_handler cache_verify_call, cache_top_call;
-method_handler flush_call, reset_stats_call, reload_call, status_call, learn_call;
+method_handler flush_call, reset_stats_call, reload_call, status_call, learn_call, teach_call,
+    examples_call;

@@ -9,6 +9,7 @@
 #include "common/message.h"
 #include "daemon/corrections.h"
 #include "daemon/supervisor_parts.h"
+#include "daemon/taught.h"
 
 static int take_ready(
     struct supervisor *supervisor, struct child_record *child, struct rpc_message *message)
@@ -88,11 +89,24 @@ static int take_inspect_cache(
 	return 0;
 }
 
-/* The router has the new corrections when it reads the answer: the channel keeps the order. */
+/* The router has what is kept now when it reads the answer: the channel keeps the order. */
+static void answer_kept(struct supervisor *supervisor, struct child_record *child, uint32_t msgid,
+    const struct error *error, const struct message_row *row, const void *result)
+{
+	CLEAN(buffer) struct buffer reply = BUFFER_INIT;
+
+	if (error->code == ERROR_NONE) {
+		wiring_send_config(supervisor, child);
+		message_pack_response(&reply, msgid, row, result);
+	} else {
+		message_pack_error(&reply, true, msgid, error);
+	}
+	channel_send(child->control, bytes_of_buffer(&reply));
+}
+
 static int take_learn_request(
     struct supervisor *supervisor, struct child_record *child, struct rpc_message *message)
 {
-	CLEAN(buffer) struct buffer reply = BUFFER_INIT;
 	struct learn_request_result result;
 	struct learn_request_params params;
 	struct error error = ERROR_INIT;
@@ -101,15 +115,30 @@ static int take_learn_request(
 	if (rpc_params_map(message->params, &map, &error) != 0 ||
 	    message_unpack(&message_rows[MESSAGE_ID_LEARN_REQUEST], map, &params, &error) != 0)
 		return -EBADMSG;
-	if (corrections_learn(&supervisor->corrections, supervisor->config->state_dir,
-	        params.database, params.route, params.text, &error) == 0) {
-		wiring_send_config(supervisor, child);
-		result.corrections = (int64_t)supervisor->corrections.count;
-		message_pack_response(&reply, message->msgid, &learn_request_result_row, &result);
-	} else {
-		message_pack_error(&reply, true, message->msgid, &error);
-	}
-	channel_send(child->control, bytes_of_buffer(&reply));
+	corrections_learn(&supervisor->corrections, supervisor->config->state_dir, params.database,
+	    params.route, params.text, &error);
+	result.corrections = (int64_t)supervisor->corrections.count;
+	answer_kept(supervisor, child, message->msgid, &error, &learn_request_result_row, &result);
+	return 0;
+}
+
+static int take_teach_request(
+    struct supervisor *supervisor, struct child_record *child, struct rpc_message *message)
+{
+	CLEAN(free) char *database = NULL;
+	struct teach_request_result result;
+	struct teach_request_params params;
+	struct error error = ERROR_INIT;
+	struct bytes map;
+
+	if (rpc_params_map(message->params, &map, &error) != 0 ||
+	    message_unpack(&message_rows[MESSAGE_ID_TEACH_REQUEST], map, &params, &error) != 0)
+		return -EBADMSG;
+	state_records_put(&supervisor->taught, &taught_kind, supervisor->config->state_dir,
+	    params.database, params.question, params.sql, &error);
+	database = bytes_to_string(params.database);
+	result.taught = (int64_t)taught_count(&supervisor->taught, database);
+	answer_kept(supervisor, child, message->msgid, &error, &teach_request_result_row, &result);
 	return 0;
 }
 
@@ -141,6 +170,7 @@ static const struct {
     {MESSAGE_ID_INSPECT_CACHE, RPC_REQUEST, ROLE_ROUTER, take_inspect_cache},
     {MESSAGE_ID_RELOAD_REQUEST, RPC_REQUEST, ROLE_ROUTER, take_reload_request},
     {MESSAGE_ID_LEARN_REQUEST, RPC_REQUEST, ROLE_ROUTER, take_learn_request},
+    {MESSAGE_ID_TEACH_REQUEST, RPC_REQUEST, ROLE_ROUTER, take_teach_request},
     {MESSAGE_ID_SERVICE_STATE, RPC_NOTIFICATION, ROLE_ROUTER, take_service_state},
 };
 

@@ -246,6 +246,12 @@ void request_fail(struct request *request, const struct error *error)
 	request_free(request);
 }
 
+void request_hand_over(struct request *request)
+{
+	unpend(request);
+	request_free(request);
+}
+
 void request_spent(struct request *request, enum reply_time which, int64_t *since_us)
 {
 	int64_t now_us = clock_now_us(), before = request->time_us[which];

@@ -89,6 +89,8 @@ void request_answer(struct request *request, const struct reply *reply);
 /* The same with a whole message that somebody else has packed; its memory is taken. */
 void request_answer_message(struct request *request, struct buffer *message);
 void request_fail(struct request *request, const struct error *error);
+/* Ends without an answer: somebody else has pended the same msgid and will give it. */
+void request_hand_over(struct request *request);
 
 /* Adds the time since *since_us to one of the times, and moves *since_us to now. */
 void request_spent(struct request *request, enum reply_time which, int64_t *since_us);

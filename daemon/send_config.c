@@ -218,6 +218,19 @@ static void pack_examples(const struct config_database *database, struct buffer 
 	}
 }
 
+static void pack_taught(const struct state_records *taught, struct buffer *buffer)
+{
+	for (size_t i = 0; i < taught->count; i++) {
+		const struct state_record *pair = &taught->items[i];
+		struct config_example_params params = {.database = bytes_of_string(pair->database),
+		    .question = bytes_of_string(pair->key),
+		    .sql = bytes_of_string(pair->value),
+		    .taught = true};
+
+		message_pack_notification(buffer, MESSAGE_ID_CONFIG_EXAMPLE, &params);
+	}
+}
+
 void send_config_pack(
     const struct config *config, const struct config_receiver *receiver, struct buffer *buffer)
 {
@@ -235,5 +248,7 @@ void send_config_pack(
 		pack_prompts(config, buffer);
 	for (size_t i = 0; receiver->role == ROLE_ROUTER && i < config->databases.count; i++)
 		pack_examples(config->databases.items[i], buffer);
+	if (receiver->role == ROLE_ROUTER && receiver->taught)
+		pack_taught(receiver->taught, buffer);
 	message_pack_notification(buffer, MESSAGE_ID_CONFIG_END, &end);
 }

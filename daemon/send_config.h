@@ -19,6 +19,7 @@ struct config_receiver {
 	int64_t started_ms; /* the supervisor's */
 	int64_t supervisor_pid;
 	const struct state_records *corrections; /* NULL: none; for the router */
+	const struct state_records *taught; /* the same */
 };
 
 /* Appends whole messages, config_begin to config_end. */

@@ -16,6 +16,7 @@
 #include "daemon/instance_lock.h"
 #include "daemon/optimaxd.h"
 #include "daemon/supervisor_parts.h"
+#include "daemon/taught.h"
 
 enum { MESSAGE_SIZE = 512 };
 
@@ -172,6 +173,7 @@ int supervisor_run(const char *config_file, struct config *config)
 		status = open_listeners(&supervisor);
 	if (status == 0) {
 		state_records_load(&supervisor.corrections, &corrections_kind, config->state_dir);
+		state_records_load(&supervisor.taught, &taught_kind, config->state_dir);
 		serve(&supervisor);
 		end_checker(&supervisor.checker);
 		inspections_end(&supervisor.inspections);
@@ -181,6 +183,7 @@ int supervisor_run(const char *config_file, struct config *config)
 	if (supervisor.lock_fd >= 0)
 		instance_lock_release(supervisor.config->instance, supervisor.lock_fd);
 	state_records_deinit(&supervisor.corrections);
+	state_records_deinit(&supervisor.taught);
 	config_free(supervisor.config);
 	return status;
 }

@@ -36,7 +36,7 @@ struct supervisor {
 	struct snapshots snapshots;
 	struct checker checker;
 	struct inspections inspections;
-	struct state_records corrections; /* of routes, learnt; in state_dir */
+	struct state_records corrections, taught; /* routes and SQL, learnt; in state_dir */
 	struct event *signals[SUPERVISOR_SIGNALS];
 	enum supervisor_phase phase;
 	bool is_ready; /* READY=1 was sent */

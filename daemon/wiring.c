@@ -31,6 +31,7 @@ void wiring_send_config(struct supervisor *supervisor, struct child_record *chil
 	    .started_ms = supervisor->started_ms,
 	    .supervisor_pid = getpid(),
 	    .corrections = &supervisor->corrections,
+	    .taught = &supervisor->taught,
 	};
 	CLEAN(buffer) struct buffer messages = BUFFER_INIT;
 

@@ -255,6 +255,92 @@ static void test_a_change_keeps_what_is_known(void **state)
 	close_scene(&scene);
 }
 
+/* ---- taught ---- */
+
+static const char *taught(const struct scene *scene, const char *question)
+{
+	static char sql[64];
+	struct bytes found = examples_taught(scene->examples, bytes_of_string(question));
+
+	if (!found.data)
+		return "none";
+	snprintf(sql, sizeof(sql), "%.*s", (int)found.size, found.data);
+	return sql;
+}
+
+static const struct child_example lessons[] = {
+    {.database = TEXT("shop"), .question = TEXT("how many"), .sql = TEXT("one"), .taught = true},
+    {.database = TEXT("shop"), .question = TEXT("how much"), .sql = TEXT("two"), .taught = true},
+    PAIR("how few", TEXT("file")),
+    {.database = TEXT("other"), .question = TEXT("how old"), .sql = TEXT("x"), .taught = true},
+    {.database = TEXT("shop"), .question = TEXT("how long"), .sql = TEXT("three"), .taught = true},
+};
+
+static const struct taught_row {
+	const char *question, *sql;
+} taught_rows[] = {
+    {"how many", "one"},
+    {"how many?", "one"},
+    {"how much ?!.", "two"},
+    {"how long", "three"},
+    {"How many", "none"},
+    {"how man", "none"},
+    {"how few", "none"},
+    {"how old", "none"},
+    {"", "none"},
+    {"?", "none"},
+};
+
+static void test_the_very_question(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	open_scene(&scene);
+	configure(&scene, lessons, 5);
+	for (size_t i = 0; i < sizeof(taught_rows) / sizeof(taught_rows[0]); i++)
+		if (strcmp(taught(&scene, taught_rows[i].question), taught_rows[i].sql) != 0)
+			fail_msg("%s", taught_rows[i].question);
+	/* A refusal holds until there is another verdict. */
+	examples_schema_changed(scene.examples, "v1");
+	answer(ERROR_SQL_ERROR);
+	answer_all();
+	assert_string_equal(taught(&scene, "how many"), "none");
+	assert_string_equal(taught(&scene, "how much"), "two");
+	examples_schema_changed(scene.examples, "v2");
+	assert_string_equal(taught(&scene, "how many"), "none");
+	answer_all();
+	assert_string_equal(taught(&scene, "how many"), "one");
+	close_scene(&scene);
+}
+
+static void test_what_was_just_allowed_is_not_checked(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	open_scene(&scene);
+	examples_schema_changed(scene.examples, "v1");
+	examples_vouch(scene.examples, bytes_of_string("how many"), bytes_of_string("one"));
+	configure(&scene, lessons, 1);
+	assert_int_equal(pool.asked, 0);
+	configure(&scene, lessons, 2);
+	assert_int_equal(pool.asked, 1);
+	answer(ERROR_SQL_ERROR);
+	assert_string_equal(taught(&scene, "how much"), "none");
+	/* Also where it is there already; not by another schema. */
+	examples_vouch(scene.examples, bytes_of_string("how much"), bytes_of_string("two"));
+	assert_string_equal(taught(&scene, "how much"), "two");
+	examples_vouch(scene.examples, bytes_of_string("how long"), bytes_of_string("three"));
+	examples_schema_changed(scene.examples, "v2");
+	answer_all();
+	configure(&scene, lessons, 5);
+	assert_non_null(pool.waiter);
+	answer_all();
+	assert_int_equal(pool.asked, 5);
+	close_scene(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +348,8 @@ int main(void)
 	    cmocka_unit_test(test_three_and_so_many_bytes),
 	    cmocka_unit_test(test_only_what_is_verified),
 	    cmocka_unit_test(test_a_change_keeps_what_is_known),
+	    cmocka_unit_test(test_the_very_question),
+	    cmocka_unit_test(test_what_was_just_allowed_is_not_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
