@@ -93,6 +93,23 @@ int reading_add_filter(struct reading *reading, struct query_filter filter)
 	return 0;
 }
 
+/* Groups are made of rows: where a condition leaves none there is no group that could be few. */
+static int check_having(struct reading *reading)
+{
+	const struct query *query = &reading->query;
+	bool few =
+	    query->having_compare == COMPARE_LESS || query->having_compare == COMPARE_AT_MOST;
+	const struct query_group *group = &query->groups[0];
+	bool nullable = !group->whole_row && reading_column(reading, group->column)->nullable;
+
+	if (query->group_count != 1)
+		return reading_decline(reading, "that is too much for one question");
+	if (few && query->counts_rows &&
+	    (query->join != JOIN_NONE || query->filter_count > (nullable ? 1 : 0)))
+		return reading_decline(reading, "say whether those with none are meant");
+	return 0;
+}
+
 /* What one part alone can't see: parts that do not go together. */
 static int check(struct reading *reading)
 {
@@ -103,6 +120,8 @@ static int check(struct reading *reading)
 	if (reading->wants_measure)
 		return reading_decline(reading, "say by what %s are compared",
 		    reading_table(reading, query->table)->name);
+	if (query->has_having)
+		return check_having(reading);
 	if (query->aggregate == AGGREGATE_NONE || query->group_count > 0)
 		return 0;
 	if (query->order != ORDER_NONE || query->limit[0])

@@ -64,6 +64,10 @@ struct query {
 	size_t group_count;
 	struct query_group groups[QUERY_GROUPS_MAX];
 
+	bool has_having; /* of the groups only those whose aggregate compares so with the number */
+	enum compare having_compare;
+	char having_number[40];
+
 	enum { ORDER_NONE, ORDER_COLUMN, ORDER_AGGREGATE, ORDER_GROUP } order;
 	struct query_column order_column;
 	bool descending;

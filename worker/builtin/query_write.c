@@ -283,7 +283,7 @@ static void append_aggregate_alias(struct writer *writer)
 	query_append_name(writer->sql, buffer_string(&whole));
 }
 
-static void append_aggregate(struct writer *writer)
+static void append_aggregate_call(struct writer *writer)
 {
 	const struct query *query = writer->query;
 
@@ -297,8 +297,25 @@ static void append_aggregate(struct writer *writer)
 		buffer_append_string(writer->sql, "DISTINCT ");
 	if (!query->counts_rows)
 		append_column(writer, query->measure);
-	buffer_append_string(writer->sql, ") AS ");
+	buffer_append_string(writer->sql, ")");
+}
+
+static void append_aggregate(struct writer *writer)
+{
+	append_aggregate_call(writer);
+	buffer_append_string(writer->sql, " AS ");
 	append_aggregate_alias(writer);
+}
+
+static void append_having(struct writer *writer)
+{
+	const struct query *query = writer->query;
+
+	if (!query->has_having)
+		return;
+	buffer_append_string(writer->sql, " HAVING ");
+	append_aggregate_call(writer);
+	buffer_printf(writer->sql, " %s %s", compares[query->having_compare], query->having_number);
 }
 
 static void append_row_columns(struct writer *writer)
@@ -423,6 +440,7 @@ void query_write(const struct query *query, struct buffer *ret_sql)
 	append_where(&writer);
 	if (query->group_count > 0)
 		append_groups(&writer, " GROUP BY ");
+	append_having(&writer);
 	append_order(&writer);
 	if (query->limit[0])
 		buffer_printf(ret_sql, " LIMIT %s", query->limit);

@@ -320,16 +320,23 @@ static int check_unit(struct reading *reading, struct query_column column, const
 	    unit);
 }
 
-static int compare_number(struct reading *reading, struct query_column column, enum compare compare)
+int reading_take_number(
+    struct reading *reading, struct query_column column, const char **ret_number)
 {
-	const char *number, *unit;
+	const char *unit;
 
 	if (!column_is_numeric(reading_column(reading, column)) ||
-	    !read_number(reading, &number, &unit))
+	    !read_number(reading, ret_number, &unit))
 		return READ_OTHERWISE;
-	if (check_unit(reading, column, unit))
-		return READ_DECLINED;
-	return reading_add_compare(reading, column, compare, number);
+	return check_unit(reading, column, unit);
+}
+
+static int compare_number(struct reading *reading, struct query_column column, enum compare compare)
+{
+	const char *number;
+	int r = reading_take_number(reading, column, &number);
+
+	return r ? r : reading_add_compare(reading, column, compare, number);
 }
 
 static int between_numbers(struct reading *reading, struct query_column column)

@@ -1,5 +1,7 @@
 #include "worker/builtin/reading.h"
 
+#include <stdio.h>
+
 int reading_count_rows(struct reading *reading)
 {
 	reading->query.aggregate = AGGREGATE_COUNT;
@@ -53,6 +55,23 @@ static int rank_by_aggregate(struct reading *reading, bool descending)
 	return 0;
 }
 
+/* "which city has …": the values of a column of this table, or of one that it refers to. */
+static int group_by_subject(struct reading *reading, size_t table)
+{
+	struct query *query = &reading->query;
+	struct item *item = &reading->link.items[reading->subject];
+	int r;
+
+	query->table = reading->scope = reading->nearest = table;
+	reading->has_table = true;
+	r = resolve_column(reading, item, REACH_PARENTS, &query->groups[0].column);
+	if (r)
+		return r == READ_OTHERWISE ? reading_decline_item(reading, item) : r;
+	query->group_count = 1;
+	reading->subject = SIZE_MAX;
+	return 0;
+}
+
 /* The rows of a table are counted for each row, or each value, of what was asked for. */
 static int rank_by_rows(struct reading *reading, size_t table, bool descending)
 {
@@ -62,15 +81,9 @@ static int rank_by_rows(struct reading *reading, size_t table, bool descending)
 	if (query->aggregate != AGGREGATE_NONE)
 		return reading_decline(reading, "only one thing can be calculated at a time");
 	if (reading->subject != SIZE_MAX) {
-		struct item *item = &reading->link.items[reading->subject];
-
-		query->table = reading->scope = reading->nearest = table;
-		reading->has_table = true;
-		r = resolve_column(reading, item, REACH_PARENTS, &query->groups[0].column);
+		r = group_by_subject(reading, table);
 		if (r)
-			return r == READ_OTHERWISE ? reading_decline_item(reading, item) : r;
-		query->group_count = 1;
-		reading->subject = SIZE_MAX;
+			return r;
 	} else {
 		if (query->join == JOIN_NONE || query->other != table) {
 			r = resolve_join(reading, table, descending ? JOIN_INNER : JOIN_LEFT);
@@ -208,4 +221,118 @@ int read_superlative(struct reading *reading)
 		                 reading_table(reading, column.table)->name, cue->phrase)
 		           : r;
 	return reading_set_order(reading, column, descending);
+}
+
+/* ---- groups of which only some are wanted ---- */
+
+/* "more than", or nothing, which is exactly. */
+static bool read_compare(struct reading *reading, enum compare *ret_compare)
+{
+	const struct item *item = reading_item(reading, 0);
+
+	*ret_compare = COMPARE_EQUAL;
+	if (!reading_is(reading, 0, CUE_COMPARE))
+		return item->is_number && !item->is_date;
+	if (item->cue->concept != CONCEPT_NONE)
+		return false;
+	*ret_compare = (enum compare)item->cue->value;
+	reading->at++;
+	return true;
+}
+
+static int set_having(struct reading *reading, enum compare compare, const char *number)
+{
+	struct query *query = &reading->query;
+	bool few = compare == COMPARE_LESS || compare == COMPARE_AT_MOST;
+
+	/* Who has nothing to add up has no group, and yet a total below anything. */
+	if (few && query->aggregate == AGGREGATE_SUM)
+		return reading_decline(reading, "say whether those with none are meant");
+	query->has_having = true;
+	query->having_compare = compare;
+	snprintf(query->having_number, sizeof(query->having_number), "%s", number);
+	return 0;
+}
+
+/* Values that are there; nothing is no city. */
+static int leave_out_null(struct reading *reading, struct query_column column)
+{
+	struct query_filter filter = {.column = column, .shape = FILTER_TEST};
+
+	if (!reading_column(reading, column)->nullable)
+		return 0;
+	filter.test = must_strdup("IS NOT NULL");
+	return reading_add_filter(reading, filter);
+}
+
+int read_group_count(struct reading *reading)
+{
+	enum compare compare;
+	const char *number;
+	bool has = false;
+	size_t table;
+	int r;
+
+	if (reading->subject == SIZE_MAX || reading->wants_measure)
+		return READ_OTHERWISE;
+	for (; reading_is(reading, 0, CUE_WITH) || reading_is(reading, 0, CUE_THAT) ||
+	       reading_is(reading, 0, CUE_STOP);
+	     reading->at++)
+		has = has || reading_is(reading, 0, CUE_WITH);
+	if (!has || !read_compare(reading, &compare) || !reading_item(reading, 0)->is_number)
+		return READ_OTHERWISE;
+	number = reading_item(reading, 0)->number;
+	if (strspn(number, "0123456789") != strlen(number) || strspn(number, "0") == strlen(number))
+		return READ_OTHERWISE;
+	reading->at++;
+	r = resolve_table(reading, reading_item(reading, 0), &table);
+	if (r)
+		return r;
+	reading->at++;
+	r = group_by_subject(reading, table);
+	if (r == 0)
+		r = leave_out_null(reading, reading->query.groups[0].column);
+	if (r)
+		return r;
+	reading_count_rows(reading);
+	return set_having(reading, compare, number);
+}
+
+/* Whether only rows were asked for so far, narrowed or not. */
+static bool asks_for_rows(const struct reading *reading)
+{
+	const struct query *query = &reading->query;
+
+	return query->aggregate == AGGREGATE_NONE && query->group_count == 0 &&
+	       query->column_count == 0 && !query->distinct && !query->limit[0] &&
+	       !reading->has_order && !reading->wants_measure && query->join == JOIN_NONE;
+}
+
+int read_group_measure(struct reading *reading)
+{
+	struct query *query = &reading->query;
+	enum compare compare;
+	const char *number;
+	int r;
+
+	if (!reading_is(reading, 0, CUE_WITH) || !asks_for_rows(reading))
+		return READ_OTHERWISE;
+	reading->at++;
+	reading_skip_stops(reading);
+	if (!reading_is(reading, 0, CUE_AGGREGATE))
+		return READ_OTHERWISE;
+	r = read_ranking(reading, true);
+	if (r)
+		return r;
+	query->order = ORDER_NONE;
+	query->limit[0] = '\0';
+	reading->has_order = false;
+	while (reading_is(reading, 0, CUE_OF) || reading_is(reading, 0, CUE_STOP))
+		reading->at++;
+	if (query->group_count == 0 || !read_compare(reading, &compare))
+		return reading_decline_here(reading);
+	r = reading_take_number(reading, query->measure, &number);
+	if (r)
+		return r == READ_OTHERWISE ? reading_decline_here(reading) : r;
+	return set_having(reading, compare, number);
 }

@@ -497,12 +497,12 @@ static int try_rule(struct reading *reading, int (*rule)(struct reading *))
 
 int read_tail(struct reading *reading)
 {
-	static int (*const rules[])(struct reading *) = {read_measure, read_is_superlative,
-	    read_date, read_relation, read_group, read_sort, read_direction, read_limit,
-	    read_more_columns, read_column_test, read_comparison, read_value, read_parent,
-	    read_tie};
+	static int (*const rules[])(struct reading *) = {read_measure, read_group_count,
+	    read_is_superlative, read_date, read_relation, read_group, read_sort, read_direction,
+	    read_limit, read_more_columns, read_column_test, read_comparison, read_value,
+	    read_parent, read_group_measure, read_tie};
 	/* As long as no table is known, only what may name one is of use. */
-	enum { RULES = sizeof(rules) / sizeof(rules[0]), RULES_WITHOUT_TABLE = 2 };
+	enum { RULES = sizeof(rules) / sizeof(rules[0]), RULES_WITHOUT_TABLE = 3 };
 
 	while (reading->at < reading->link.item_count) {
 		size_t rule_count = reading->has_table ? RULES : RULES_WITHOUT_TABLE;

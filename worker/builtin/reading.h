@@ -94,6 +94,12 @@ int read_request(struct reading *reading);
 int read_subject(struct reading *reading);
 /* "number of orders", "total order amount", "price": what rows are ranked by. */
 int read_ranking(struct reading *reading, bool descending);
+/* "cities that have more than 10 customers", "products with an average rating above 4" */
+int read_group_count(struct reading *reading);
+int read_group_measure(struct reading *reading);
+/* A number to compare the column's values with; a unit must be the column's. */
+int reading_take_number(
+    struct reading *reading, struct query_column column, const char **ret_number);
 /* "highest price", "cheapest", "most orders" of a table that is known. */
 int read_superlative(struct reading *reading);
 
