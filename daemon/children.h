@@ -33,6 +33,7 @@ struct child_record {
 	struct event *timer; /* the life's */
 	struct event *hung_up; /* it closed its channel and has to be gone soon */
 	int64_t started_ms;
+	uint64_t config_hash; /* of what it was sent; 0: nothing yet */
 	char last_death[CHILD_DEATH_SIZE];
 	bool killed_here; /* by child_kill: its own failure, not somebody else's doing */
 	bool forgotten; /* gone for good, waits to be freed */

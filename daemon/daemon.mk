@@ -51,7 +51,7 @@ libsupervisor_a_SOURCES = \
 	daemon/send_config.c daemon/send_config.h \
 	daemon/snapshots.c daemon/snapshots.h \
 	daemon/supervisor.c daemon/supervisor.h daemon/supervisor_stop.c
-libsupervisor_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(SYSTEMD_CFLAGS)
+libsupervisor_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(SYSTEMD_CFLAGS) $(XXHASH_CFLAGS)
 SUPERVISOR_LIBS = libsupervisor.a libconfig.a $(COMMON_LIBS) $(YAML_LIBS) $(SYSTEMD_LIBS) $(XXHASH_LIBS)
 
 sbin_PROGRAMS += optimaxd

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "common/log.h"
 #include "common/message.h"
@@ -34,10 +35,16 @@ void wiring_send_config(struct supervisor *supervisor, struct child_record *chil
 	    .taught = &supervisor->taught,
 	};
 	CLEAN(buffer) struct buffer messages = BUFFER_INIT;
+	uint64_t hash;
 
 	if (!child->control)
 		return;
 	send_config_pack(supervisor->config, &receiver, &messages);
+	/* A worker drops what it does for another configuration; the same one is none. */
+	hash = XXH3_64bits(messages.data, messages.size);
+	if (hash == child->config_hash)
+		return;
+	child->config_hash = hash;
 	channel_send(child->control, bytes_of_buffer(&messages));
 }
 
@@ -130,6 +137,7 @@ void wiring_spawned(void *owner, struct child_record *child)
 	struct supervisor *supervisor = owner;
 	struct child_record *router = children_router(&supervisor->children);
 
+	child->config_hash = 0;
 	wiring_send_config(supervisor, child);
 	if (child == router) {
 		introduce_all(supervisor, router);

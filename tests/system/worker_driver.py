@@ -17,7 +17,7 @@ DATABASE = {"name": "shop", "workers": 1, "queue": 16, "schemas": ["public"], "l
             "allow_functions": [], "allow_tables": [], "allow_views": []}
 BEGIN = {"index": 0, "log_level": 4, "cache_size": 16 << 20, "max_value": 1 << 20,
          "ttl_route_ms": 0, "ttl_chat_ms": 0, "ttl_sql_ms": 1800000, "ttl_sql_polled_ms": 30000,
-         "ttl_llm_ms": 0, "max_clients": 10, "min_confidence": 0.75, "when_unsure": "model", "prompts_version": "0",
+         "ttl_llm_ms": 0, "max_clients": 10, "min_confidence": 0.75, "when_unsure": "model", "prompts_version": "0", "repairs": 2,
          "started_ms": 0, "supervisor_pid": 1}
 
 
