@@ -171,22 +171,6 @@ static void check_provider(struct check *check, size_t index, struct config_prov
 	}
 }
 
-/* Each worker holds its share of the limit by itself. */
-static void check_concurrency(
-    struct check *check, size_t index, const struct config_provider *provider)
-{
-	char at[64];
-
-	if (strcmp(provider->type, "builtin") == 0 ||
-	    provider->concurrency >= check->config->inference_workers)
-		return;
-	snprintf(at, sizeof(at), "inference.providers[%zu].concurrency", index);
-	CHECK_FAULT(check, at,
-	    "it is less than inference.workers, each of which needs one; write %lld or more, or "
-	    "fewer workers",
-	    (long long)check->config->inference_workers);
-}
-
 /* [SCHEMA.]TABLE.COLUMN, each with something in it. */
 static bool is_column_name(const char *text)
 {
@@ -227,10 +211,8 @@ void config_check(struct config *config, const char *folder, const struct config
 	check_cache(&check);
 	check_names(&check, &config->databases, "databases");
 	check_names(&check, &config->providers, "inference.providers");
-	for (size_t i = 0; i < config->providers.count; i++) {
+	for (size_t i = 0; i < config->providers.count; i++)
 		check_provider(&check, i, config->providers.items[i]);
-		check_concurrency(&check, i, config->providers.items[i]);
-	}
 	for (size_t i = 0; i < config->databases.count; i++) {
 		struct config_database *database = config->databases.items[i];
 

@@ -84,3 +84,5 @@ optimax_router_SOURCES += daemon/flight.c daemon/flight.h
 # what is taught
 libsupervisor_a_SOURCES += daemon/taught.c daemon/taught.h
 optimax_router_SOURCES += daemon/teach.c daemon/teach.h
+# the router: who may call which provider
+optimax_router_SOURCES += daemon/job.c daemon/job.h daemon/permits.c daemon/permits.h daemon/turns.c daemon/turns.h

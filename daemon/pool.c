@@ -5,56 +5,10 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "daemon/refused_keys.h"
+#include "daemon/job.h"
 #include "shm/metrics.h"
 
-enum {
-	ATTEMPTS_MAX = 2,
-	RETRY_AFTER_MS = 100,
-	MORE_TIME_MS = 1000, /* given beyond what a waiter has, for those who join soon after */
-};
-
-enum job_state { JOB_QUEUED, JOB_SENT };
-
-struct job {
-	TAILQ_ENTRY(job) link; /* in the queue, or in its worker's list */
-	struct flight flight;
-	struct pool *pool;
-	struct pool_worker *worker; /* JOB_SENT */
-	enum job_state state;
-	enum message_id id;
-	struct buffer encoded; /* the parameters; `params` points into it */
-	void *params;
-	uint32_t msgid;
-	unsigned attempts;
-	int64_t sent_deadline_ms; /* what it was sent with */
-	const struct pool_worker *avoided; /* it died of this job, or with it; NULL: none */
-	bool streams; /* its worker sends the text as it comes */
-	bool held; /* its worker's channel is paused for it */
-};
-
-TAILQ_HEAD(job_list, job);
-
-struct pool_worker {
-	struct pool *pool;
-	unsigned index;
-	struct channel *channel; /* NULL: dead */
-	struct job_list jobs;
-	size_t job_count;
-	int held_jobs; /* its channel is paused while there are any */
-};
-
-struct pool {
-	struct pool_options options;
-	struct pool_worker **workers;
-	unsigned worker_count, size;
-	struct job_list queue;
-	size_t queued, queue_limit;
-	struct flights flights;
-	struct refused_keys refused;
-	uint32_t last_msgid;
-	bool closing;
-};
+enum { ATTEMPTS_MAX = 2, RETRY_AFTER_MS = 100 };
 
 struct pool *pool_new(const struct pool_options *options)
 {
@@ -73,38 +27,6 @@ void pool_set_queue_limit(struct pool *pool, size_t limit)
 }
 
 /* ---- jobs ---- */
-
-static struct job *of_flight(struct flight *flight)
-{
-	return (struct job *)(void *)((char *)flight - offsetof(struct job, flight));
-}
-
-static struct job *job_new(
-    struct pool *pool, struct bytes key, bool shared, enum message_id id, const void *params)
-{
-	const struct message_row *row = &message_rows[id];
-	struct job *job = must_zalloc(sizeof(*job));
-	struct error error;
-
-	job->pool = pool;
-	job->id = id;
-	message_pack(row, params, &job->encoded);
-	job->params = must_alloc(row->size);
-	if (message_unpack(row, bytes_of_buffer(&job->encoded), job->params, &error) != 0) {
-		log_error("%s is packed against its own table: %s", row->method, error.message);
-		abort();
-	}
-	flight_init(&job->flight, &pool->flights, key, shared);
-	return job;
-}
-
-static void job_free(struct job *job)
-{
-	flight_deinit(&job->flight);
-	buffer_deinit(&job->encoded);
-	free(job->params);
-	free(job);
-}
 
 static void job_hold(struct job *job, bool hold)
 {
@@ -131,6 +53,7 @@ static void job_unlink(struct job *job)
 		TAILQ_REMOVE(&job->worker->jobs, job, link);
 		job->worker->job_count--;
 		job->worker = NULL;
+		permits_drop(&job->permit);
 	}
 }
 
@@ -150,42 +73,14 @@ static void job_finish(struct job *job, const struct error *error, struct bytes 
 	job_free(job);
 }
 
-/* Of the time that its worker is given. */
-static int64_t left_ms(const struct job *job)
-{
-	int64_t left = job->sent_deadline_ms - clock_now_ms();
-
-	if (left < 1)
-		return 1;
-	return left < LIMIT_TIMEOUT_MS ? left : LIMIT_TIMEOUT_MS;
-}
-
-/* What depends on who waits. A flight lives as long as its most patient waiter. */
-static void complete_params(struct job *job)
-{
-	struct generate_params *generate = job->params;
-
-	job->sent_deadline_ms = flight_latest_deadline(&job->flight);
-	if (job->id == MESSAGE_ID_EXECUTE)
-		((struct execute_params *)job->params)->timeout_ms = left_ms(job);
-	if (job->id != MESSAGE_ID_GENERATE)
-		return;
-	generate->timeout_ms = left_ms(job);
-	generate->stream = job->streams = flight_wants_text(&job->flight);
-}
-
 static void job_send(struct job *job, struct pool_worker *worker)
 {
-	struct buffer message = BUFFER_INIT;
-
 	job->state = JOB_SENT;
 	job->worker = worker;
 	job->msgid = ++job->pool->last_msgid;
 	TAILQ_INSERT_TAIL(&worker->jobs, job, link);
 	worker->job_count++;
-	complete_params(job);
-	message_pack_request(&message, job->msgid, job->id, job->params);
-	channel_send_buffer(worker->channel, &message);
+	job_request(job);
 }
 
 /* The worker with the least to do that takes one more, but not `avoided`; NULL: none. */
@@ -320,6 +215,27 @@ static void take_delta(struct pool_worker *worker, const struct rpc_message *mes
 		flight_pass(&job->flight, params.pairs);
 }
 
+/* The one request of workers: for a permit. A job that has ended since needs none any more. */
+static void take_request(struct pool_worker *worker, const struct rpc_message *message)
+{
+	struct permit_params params;
+	struct error error;
+	struct bytes map;
+	struct job *job;
+
+	if (!worker->pool->options.permits || !bytes_equal_string(message->method, "permit") ||
+	    rpc_params_map(message->params, &map, &error) != 0 ||
+	    message_unpack(&message_rows[MESSAGE_ID_PERMIT], map, &params, &error) != 0) {
+		log_error(
+		    "a %s worker sent a request that is none of its", worker->pool->options.name);
+		return;
+	}
+	job = find_sent(worker, (uint32_t)params.msgid);
+	if (!job || job->id != MESSAGE_ID_GENERATE)
+		return;
+	job_ask_permit(job, message->msgid, params.provider);
+}
+
 static void on_message(struct channel *channel, void *owner, struct rpc_message *message)
 {
 	struct pool_worker *worker = owner;
@@ -327,6 +243,8 @@ static void on_message(struct channel *channel, void *owner, struct rpc_message 
 	(void)channel;
 	if (message->type == RPC_RESPONSE && message->has_msgid)
 		take_response(worker, message);
+	else if (message->type == RPC_REQUEST)
+		take_request(worker, message);
 	else if (message->type == RPC_NOTIFICATION &&
 	         bytes_equal_string(message->method, message_rows[MESSAGE_ID_DELTA].method))
 		take_delta(worker, message);
@@ -438,28 +356,11 @@ void pool_set_size(struct pool *pool, unsigned count)
 
 /* ---- waiting ---- */
 
-/* A model's call has more time then, and its text comes as it is made. */
-static void tell_joined(struct job *job, const struct waiter *waiter)
-{
-	CLEAN(buffer) struct buffer message = BUFFER_INIT;
-	bool streams = waiter->text && !job->streams;
-	struct joined_params params = {.msgid = job->msgid, .stream = streams};
-
-	if (job->id != MESSAGE_ID_GENERATE || job->state != JOB_SENT ||
-	    !(streams || waiter->deadline_ms > job->sent_deadline_ms))
-		return;
-	job->streams |= streams;
-	job->sent_deadline_ms = flight_latest_deadline(&job->flight) + MORE_TIME_MS;
-	params.timeout_ms = left_ms(job);
-	message_pack_notification(&message, MESSAGE_ID_JOINED, &params);
-	channel_send(job->worker->channel, bytes_of_buffer(&message));
-}
-
 static void join(struct job *job, struct waiter *waiter)
 {
 	metrics_add(job->pool->options.metrics, METRIC_FLIGHTS_JOINED, 1);
 	flight_add(&job->flight, waiter, true);
-	tell_joined(job, waiter);
+	job_joined(job, waiter);
 }
 
 int pool_submit(struct pool *pool, struct bytes key, enum message_id id, const void *params,
@@ -472,7 +373,7 @@ int pool_submit(struct pool *pool, struct bytes key, enum message_id id, const v
 
 	waiter->deadline_ms = deadline_ms;
 	if (flight) {
-		join(of_flight(flight), waiter);
+		join(job_of_flight(flight), waiter);
 		return 0;
 	}
 	if (key.size > 0 && refused_keys_has(&pool->refused, flight_hash(key)))
@@ -499,7 +400,7 @@ void pool_leave(struct waiter *waiter)
 
 	if (!waiter->flight)
 		return;
-	job = of_flight(waiter->flight);
+	job = job_of_flight(waiter->flight);
 	if (!flight_leave(waiter))
 		return;
 	if (job->state == JOB_QUEUED) {
@@ -517,7 +418,7 @@ void pool_leave(struct waiter *waiter)
 void pool_hold(struct waiter *waiter)
 {
 	if (waiter->flight)
-		job_hold(of_flight(waiter->flight), true);
+		job_hold(job_of_flight(waiter->flight), true);
 }
 
 void pool_go_on(struct waiter *waiter)
@@ -525,7 +426,7 @@ void pool_go_on(struct waiter *waiter)
 	if (!waiter->flight)
 		return;
 	flight_catch_up(waiter);
-	job_hold(of_flight(waiter->flight), false);
+	job_hold(job_of_flight(waiter->flight), false);
 }
 
 size_t pool_in_flight(const struct pool *pool, unsigned index)

@@ -16,6 +16,7 @@
 
 struct event_base;
 struct metrics;
+struct permits;
 struct pool;
 
 struct pool_options {
@@ -23,6 +24,7 @@ struct pool_options {
 	size_t worker_capacity; /* jobs at once on one worker */
 	struct event_base *base;
 	struct metrics *metrics;
+	struct permits *permits; /* of providers, for generate; NULL: none are needed */
 	/* A notification that a worker sent; not consumed by the pool. */
 	void (*notified)(void *owner, struct rpc_message *message);
 	void *owner;

@@ -10,6 +10,7 @@
 #include "daemon/client.h"
 #include "daemon/control.h"
 #include "daemon/databases.h"
+#include "daemon/permits.h"
 #include "daemon/pool.h"
 #include "shm/cache.h"
 #include "shm/metrics.h"
@@ -360,6 +361,8 @@ static void start(struct router *router)
 
 	attach_segments(router);
 	read_evidence(router);
+	router->permits = permits_new();
+	options.permits = router->permits;
 	options.metrics = router->metrics;
 	router->inference = pool_new(&options);
 	router->databases = databases_new(router);
@@ -378,6 +381,7 @@ static void on_configure(struct child *child)
 	name_providers(router);
 	list_providers(router);
 	pool_set_queue_limit(router->inference, inference_queue(router->config));
+	permits_configure(router->permits, router->config);
 	databases_configure(router->databases);
 	clients_set_limit(router->clients, router->config->max_clients);
 	if (first)
@@ -426,6 +430,7 @@ static void on_deinit(struct child *child)
 		return;
 	clients_free(router->clients);
 	pool_free(router->inference);
+	permits_free(router->permits);
 	databases_free(router->databases);
 	free(router->children);
 	free(router->providers);

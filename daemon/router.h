@@ -4,6 +4,7 @@
  *   methods.h   the table of methods and who answers each
  *   ask.h       the way of one question or statement: cache, route, generate, execute, reply
  *   pool.h      worker pools: queues, jobs that several requests share, retries, cancellation
+ *   permits.h   who may call which provider, and who waits for that
  *   databases.h the configured databases: schema, vocabulary, rules, pool
  *   reply.h     replies, spliced from encoded pairs
  * One thread, one loop; nothing here blocks.
@@ -22,6 +23,7 @@ struct cache;
 struct metrics;
 struct client_set;
 struct database_set;
+struct permits;
 struct pool;
 
 /* What the supervisor told about one child. */
@@ -50,6 +52,7 @@ struct router {
 	struct client_set *clients;
 	struct database_set *databases;
 	struct pool *inference;
+	struct permits *permits;
 	char providers_version[17]; /* hex hash of what can change generated SQL; in keys */
 
 	struct child_mirror *children;

@@ -146,19 +146,8 @@ static void pack_databases(
 	}
 }
 
-/* Of a limit that holds for all inference workers together; config_check.c sees to it that each
- * gets one. The router, which gives every worker as much to do, has the whole. */
-static int64_t share(int64_t whole, const struct config_receiver *receiver, int64_t workers)
-{
-	int64_t part = whole / workers + (receiver->index < whole % workers);
-
-	if (receiver->role != ROLE_INFERENCE)
-		return whole;
-	return part > 0 ? part : 1;
-}
-
 static void pack_provider(const struct config_provider *provider,
-    const struct config_receiver *receiver, int64_t workers, struct buffer *buffer)
+    const struct config_receiver *receiver, struct buffer *buffer)
 {
 	bool with_address = receiver->role == ROLE_INFERENCE;
 	struct config_provider_params params;
@@ -182,8 +171,10 @@ static void pack_provider(const struct config_provider *provider,
 	params.keep_alive_ms = provider->keep_alive_ms;
 	params.max_tokens = provider->max_tokens;
 	params.max_prompt = provider->max_prompt;
-	params.concurrency = share(provider->concurrency, receiver, workers);
-	params.queue = share(provider->queue, receiver, workers);
+	if (receiver->role == ROLE_ROUTER) {
+		params.concurrency = provider->concurrency;
+		params.queue = provider->queue;
+	}
 	message_pack_notification(buffer, MESSAGE_ID_CONFIG_PROVIDER, &params);
 }
 
@@ -191,8 +182,7 @@ static void pack_providers(
     const struct config *config, const struct config_receiver *receiver, struct buffer *buffer)
 {
 	for (size_t i = 0; i < config->providers.count; i++)
-		pack_provider(
-		    config->providers.items[i], receiver, config->inference_workers, buffer);
+		pack_provider(config->providers.items[i], receiver, buffer);
 }
 
 static void pack_prompts(const struct config *config, struct buffer *buffer)

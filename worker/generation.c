@@ -23,6 +23,8 @@ struct generation {
 	int64_t deadline_ms;
 	struct buffer strings; /* what the call's views point into */
 	struct provider_call call;
+	struct bytes permit; /* the provider that it may call without asking; absent: none */
+	uint32_t permit_msgid; /* of the request for a permit that was sent last; 0: none */
 	size_t provider; /* which one works on it */
 	size_t asked, failed; /* of those so far */
 	const char *unread_by; /* whose completion call.unread is; NULL: none came */
@@ -284,6 +286,8 @@ static void ask(struct generation *generation, struct provider *provider)
 
 	generation->asked++;
 	call->state = NULL;
+	call->permitted = bytes_equal_string(generation->permit, provider->settings->name);
+	generation->permit_msgid = 0;
 	call->age_ms = -1;
 	buffer_reset(&call->answer);
 	buffer_reset(&call->cache_key);
@@ -332,6 +336,20 @@ static void on_delta(struct provider_call *call, struct bytes text)
 	generation->all->delta(generation->all->owner, generation->msgid, text);
 }
 
+/* The one that came with the job goes back for it. */
+static void on_want_permit(struct provider_call *call)
+{
+	struct generation *generation = call->owner;
+	struct generations *all = generation->all;
+
+	if (++all->last_permit_msgid == 0)
+		all->last_permit_msgid = 1;
+	generation->permit = BYTES_NONE;
+	generation->permit_msgid = all->last_permit_msgid;
+	all->want_permit(all->owner, generation->permit_msgid, generation->msgid,
+	    all->providers[generation->provider].settings->name);
+}
+
 /* Within generate the loop above goes on, so that the stack does not grow with the providers. */
 static void on_done(struct provider_call *call, const struct error *error)
 {
@@ -377,7 +395,8 @@ static struct generation *new_generation(
 	generation->deadline_ms = clock_now_ms() + params->timeout_ms;
 	buffer_reserve(&generation->strings, params->question.size + params->history.size +
 	                                         params->database.size + params->examples.size +
-	                                         params->sql.size + params->error.size + 1);
+	                                         params->sql.size + params->error.size +
+	                                         params->permit.size + 1);
 	call->job = provider_job_find(params->job);
 	call->question = keep(&generation->strings, params->question);
 	call->history = keep(&generation->strings, params->history);
@@ -385,9 +404,10 @@ static struct generation *new_generation(
 	call->sql = keep(&generation->strings, params->sql);
 	call->error = keep(&generation->strings, params->error);
 	call->database = keep(&generation->strings, params->database);
-	call->client = params->client == FIELD_ABSENT ? 0 : params->client;
+	generation->permit = keep(&generation->strings, params->permit);
 	call->max_age_ms = params->max_age_ms == FIELD_ABSENT ? -1 : params->max_age_ms;
 	call->delta = params->stream && all->delta ? on_delta : NULL;
+	call->want_permit = on_want_permit;
 	call->done = on_done;
 	call->owner = generation;
 	generation->next = all->first;
@@ -443,6 +463,21 @@ static struct generation *find_generation(const struct generations *all, uint32_
 	while (generation && generation->msgid != msgid)
 		generation = generation->next;
 	return generation;
+}
+
+void generation_permit(
+    struct generations *generations, uint32_t permit_msgid, const struct error *error)
+{
+	struct generation *generation = generations->first;
+	struct provider *provider;
+
+	while (generation && generation->permit_msgid != permit_msgid)
+		generation = generation->next;
+	if (!generation || permit_msgid == 0)
+		return;
+	provider = &generations->providers[generation->provider];
+	generation->permit_msgid = 0;
+	provider->type->permit(provider, &generation->call, error);
 }
 
 void generation_joined(struct generations *generations, const struct joined_params *params)

@@ -25,6 +25,9 @@ struct generations {
 	void (*send)(void *owner, struct buffer *message); /* takes the buffer's memory */
 	/* A part of the text of a chat job whose request wants it. NULL: there is no way. */
 	void (*delta)(void *owner, uint32_t msgid, struct bytes text);
+	/* Asks for a permit for that job and provider; generation_permit has the answer. */
+	void (*want_permit)(
+	    void *owner, uint32_t permit_msgid, uint32_t msgid, const char *provider);
 	/* What a provider says of itself has changed. NULL: nobody wants to know. */
 	void (*changed)(void *owner, const struct provider *provider);
 	void *owner;
@@ -36,6 +39,7 @@ struct generations {
 	struct schema *schemas;
 	struct generation *first;
 	size_t count;
+	uint32_t last_permit_msgid;
 };
 
 /* Makes the providers anew; what is in flight is answered with an error that may be retried. */
@@ -51,6 +55,9 @@ const struct prompt_schema *generations_prompt_schema(
 
 void generation_start(
     struct generations *generations, uint32_t msgid, const struct generate_params *params);
+/* The answer to want_permit: error NULL, it may call; one that waits no longer is ignored. */
+void generation_permit(
+    struct generations *generations, uint32_t permit_msgid, const struct error *error);
 /* Somebody else waits for it, too; an unknown one is ignored. */
 void generation_joined(struct generations *generations, const struct joined_params *params);
 /* Answers it with ERROR_CANCELLED; an unknown one is ignored. */

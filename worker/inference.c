@@ -88,6 +88,16 @@ static void joined(struct inference_worker *worker, const struct rpc_message *me
 		log_error("\"joined\" came with wrong parameters: %s", error.message);
 }
 
+static void permit(struct inference_worker *worker, const struct rpc_message *message)
+{
+	struct error error = ERROR_INIT;
+
+	if (message->error.data && message_unpack_error(message->error, &error) != 0)
+		error_set(&error, ERROR_INTERNAL, "the router's answer can't be read");
+	generation_permit(
+	    &worker->generations, message->msgid, message->error.data ? &error : NULL);
+}
+
 static bool is_method(const struct rpc_message *message, enum rpc_type type, enum message_id id)
 {
 	return message->type == type &&
@@ -106,6 +116,8 @@ static void on_message(struct channel *channel, void *owner, struct rpc_message 
 		compose(worker, message);
 	} else if (is_method(message, RPC_NOTIFICATION, MESSAGE_ID_JOINED)) {
 		joined(worker, message);
+	} else if (message->type == RPC_RESPONSE) {
+		permit(worker, message);
 	} else if (message->type == RPC_NOTIFICATION &&
 	           bytes_equal_string(message->method, "cancel")) {
 		if (rpc_cancel_msgid(message->params, &msgid))
@@ -151,6 +163,19 @@ static void send_delta(void *owner, uint32_t msgid, struct bytes text)
 	params.msgid = msgid;
 	params.text = text;
 	message_pack_notification(&message, MESSAGE_ID_DELTA, &params);
+	channel_send_buffer(worker->router, &message);
+}
+
+static void send_want_permit(
+    void *owner, uint32_t permit_msgid, uint32_t msgid, const char *provider)
+{
+	struct inference_worker *worker = owner;
+	CLEAN(buffer) struct buffer message = BUFFER_INIT;
+	struct permit_params params = {.msgid = msgid, .provider = bytes_of_string(provider)};
+
+	if (!worker->router)
+		return;
+	message_pack_request(&message, permit_msgid, MESSAGE_ID_PERMIT, &params);
 	channel_send_buffer(worker->router, &message);
 }
 
@@ -209,6 +234,7 @@ static void configure(struct child *child)
 	worker->generations.base = child->base;
 	worker->generations.send = send_to_router;
 	worker->generations.delta = send_delta;
+	worker->generations.want_permit = send_want_permit;
 	worker->generations.changed = send_provider_state;
 	worker->generations.owner = worker;
 	if (first)

@@ -1,16 +1,15 @@
 /*
  * One call goes through these states; model_call_free is its end from each of them:
  *
- *   WAITING (for its turn) ─┬─ SENT ─┬─ answered, failed
+ *   WAITING (for a permit) ─┬─ SENT ─┬─ answered, failed
  *                           │   ▲    ▼
  *                           │   └─ PAUSED (before the next try)
- *                           └─ PUT_OUT (too many wait)
+ *                           └─ failed (too many wait)
  */
 #include "worker/model.h"
 
 #include <event2/event.h>
 #include <math.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -26,15 +25,13 @@
 #include "worker/model_answer.h"
 #include "worker/model_prompt.h"
 #include "worker/retry.h"
-#include "worker/turns.h"
 
 enum {
 	REFUSAL_BYTES_MAX = 8 * 1024, /* of the body of a status other than 200 */
-	QUEUE_RETRY_AFTER_MS = 1000,
 	SLOW_MS = 5000, /* who got nothing for so long has met a failure of the server's */
 };
 
-enum call_state { CALL_WAITING, CALL_SENT, CALL_PAUSED, CALL_PUT_OUT };
+enum call_state { CALL_WAITING, CALL_SENT, CALL_PAUSED };
 
 struct model {
 	struct provider *provider;
@@ -43,14 +40,11 @@ struct model {
 	struct http *http;
 	char *url, *socket_path; /* socket_path NULL: TCP */
 	struct breaker breaker;
-	struct turns turns;
 	int64_t context_tokens;
-	bool starting; /* start_next is at work further up the stack */
 	char last_failure[256]; /* of the server */
 };
 
 struct model_call {
-	struct turn turn; /* in model->turns while CALL_WAITING */
 	struct model *model;
 	struct provider_call *call;
 	enum call_state state;
@@ -120,8 +114,6 @@ static void tell_breaker(struct model_call *call, enum breaker_event event)
 
 /* ---- the end of a call ---- */
 
-static void start_next(struct model *model);
-
 static void drop_transfer(struct model_call *call)
 {
 	if (call->transfer)
@@ -131,13 +123,7 @@ static void drop_transfer(struct model_call *call)
 
 static void model_call_free(struct model_call *call)
 {
-	struct model *model = call->model;
-
 	drop_transfer(call);
-	if (call->state == CALL_WAITING)
-		turns_leave(&model->turns, &call->turn);
-	else if (call->state != CALL_PUT_OUT)
-		turns_end(&model->turns);
 	tell_breaker(call, BREAKER_ABANDONED);
 	event_free(call->timer);
 	model_answer_deinit(&call->answer);
@@ -151,14 +137,12 @@ static void model_call_free(struct model_call *call)
 static void finish(struct model_call *call, const struct error *error)
 {
 	struct provider_call *waiting = call->call;
-	struct model *model = call->model;
 	struct error kept = ERROR_INIT; /* the error may be the call's own */
 
 	if (error)
 		kept = *error;
 	model_call_free(call);
 	waiting->done(waiting, error ? &kept : NULL);
-	start_next(model);
 }
 
 static void fail(struct model_call *call, const struct error *error)
@@ -399,12 +383,7 @@ static void send_request(struct model_call *call)
 	set_timer(call, settings->first_token_ms);
 }
 
-/* ---- turns ---- */
-
-static struct model_call *of_turn(struct turn *turn)
-{
-	return (struct model_call *)(void *)((char *)turn - offsetof(struct model_call, turn));
-}
+/* ---- permits ---- */
 
 /* 0, or why it is not asked now. */
 static int refuse_broken(const struct model *model, struct error *error)
@@ -420,25 +399,29 @@ static int refuse_broken(const struct model *model, struct error *error)
 	return (int)error->code;
 }
 
-static void start_next(struct model *model)
+/* It has its permit. */
+static void begin(struct model_call *call)
 {
 	struct error error = ERROR_INIT;
-	struct turn *turn;
 
-	if (model->starting)
+	evtimer_del(call->timer);
+	if (refuse_broken(call->model, &error) != 0)
+		fail(call, &error);
+	else
+		send_request(call);
+}
+
+void model_permit(struct provider *provider, struct provider_call *call, const struct error *error)
+{
+	struct model_call *waiting = call->state;
+
+	(void)provider;
+	if (!waiting || waiting->state != CALL_WAITING)
 		return;
-	model->starting = true;
-	while ((turn = turns_next(&model->turns))) {
-		struct model_call *call = of_turn(turn);
-
-		call->state = CALL_SENT;
-		evtimer_del(call->timer);
-		if (refuse_broken(model, &error) != 0)
-			fail(call, &error);
-		else
-			send_request(call);
-	}
-	model->starting = false;
+	if (error)
+		fail(waiting, error);
+	else
+		begin(waiting);
 }
 
 static void out_of_time(struct model_call *call)
@@ -499,27 +482,12 @@ static struct model_call *call_new(
 	return call;
 }
 
-/* Where too many wait, the one that would come last is told at once. */
-static void wait_for_turn(struct model_call *call)
-{
-	struct model *model = call->model;
-	struct turn *last = turns_wait(&model->turns, &call->turn, call->call->client);
-	struct error error = ERROR_INIT;
-
-	if (!last)
-		return;
-	of_turn(last)->state = CALL_PUT_OUT;
-	error_set(
-	    &error, ERROR_OVERLOADED, "%zu requests wait for it already", model->turns.waiting);
-	error.retry_after_ms = QUEUE_RETRY_AFTER_MS;
-	fail(of_turn(last), &error);
-}
-
 void model_generate(struct provider *provider, struct provider_call *call)
 {
 	struct model *model = provider->own;
 	struct error error = ERROR_INIT;
 	struct model_prompt prompt;
+	struct model_call *new;
 
 	if (model_prompt_init(&prompt, provider->settings, model->wire, call,
 	        &model->context_tokens, &error) != 0) {
@@ -537,8 +505,11 @@ void model_generate(struct provider *provider, struct provider_call *call)
 		call->done(call, &error);
 		return;
 	}
-	wait_for_turn(call_new(model, call, &prompt));
-	start_next(model);
+	new = call_new(model, call, &prompt);
+	if (call->permitted)
+		begin(new);
+	else
+		call->want_permit(call);
 }
 
 void model_joined(struct provider *provider, struct provider_call *call, bool wants_text)
@@ -557,11 +528,9 @@ void model_joined(struct provider *provider, struct provider_call *call, bool wa
 
 void model_cancel(struct provider *provider, struct provider_call *call)
 {
-	struct model *model = provider->own;
-
+	(void)provider;
 	if (call->state)
 		model_call_free(call->state);
-	start_next(model);
 }
 
 bool model_can(const struct provider *provider, enum provider_job job)
@@ -582,8 +551,6 @@ void model_configure(
 	model->wire = wire;
 	model->base = base;
 	model->http = http_new(base);
-	turns_init(&model->turns, (size_t)provider->settings->concurrency,
-	    (size_t)provider->settings->queue);
 	model_address(provider->settings->url, wire, &model->url, &model->socket_path);
 	provider->own = model;
 }

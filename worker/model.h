@@ -1,7 +1,7 @@
 /*
- * A provider that is a model server: turns (concurrency and queue), time, retries, the breaker,
- * the cache of completions, and what status says. The callbacks of struct provider_type for
- * every kind of server; model_wire.h has what they differ in.
+ * A provider that is a model server: time, retries, the breaker, the cache of completions, and
+ * what status says. How many may be called at once, and who next, is the router's. The callbacks of
+ * struct provider_type for every kind of server; model_wire.h has what they differ in.
  */
 #pragma once
 
@@ -13,5 +13,6 @@ void model_configure(
 void model_deinit(struct provider *provider);
 bool model_can(const struct provider *provider, enum provider_job job);
 void model_generate(struct provider *provider, struct provider_call *call);
+void model_permit(struct provider *provider, struct provider_call *call, const struct error *error);
 void model_joined(struct provider *provider, struct provider_call *call, bool wants_text);
 void model_cancel(struct provider *provider, struct provider_call *call);

@@ -28,11 +28,13 @@ struct provider_call {
 	struct bytes examples; /* verified ones: question, SQL, question, SQL …; data NULL: none */
 	struct bytes sql, error; /* of a repair: what was refused, and why */
 	const struct vocabulary *vocabulary; /* valid only during generate; NULL: no schema */
-	int64_t client; /* whose it is: clients take turns */
 	const struct prompt_schema *schema; /* the same, for prompt_compose */
 	const struct child_config *config; /* for prompt_compose */
 	int64_t timeout_ms; /* what is left of the request's time */
 	int64_t max_age_ms; /* an older completion is not read from the cache; -1: any age */
+	bool permitted; /* the provider may be called without want_permit */
+	/* Asks the router; the provider's `permit` is called later. It comes back with the job. */
+	void (*want_permit)(struct provider_call *call);
 	/* More of the answer to a chat job, as it comes. NULL: nobody wants it. */
 	void (*delta)(struct provider_call *call, struct bytes text);
 
@@ -55,8 +57,11 @@ struct provider_type {
 	void (*deinit)(struct provider *provider);
 	bool (*can)(const struct provider *provider, enum provider_job job);
 	void (*generate)(struct provider *provider, struct provider_call *call);
-	/* Somebody joined who waits for longer, as call->timeout_ms says, or who wants the text of a
-	 * chat job: then what has come so far goes to delta, which was NULL before. NULL where
+	/* What want_permit asked for has come, or won't. NULL: never asks. */
+	void (*permit)(
+	    struct provider *provider, struct provider_call *call, const struct error *error);
+	/* Somebody joined who waits for longer, as call->timeout_ms says, or who wants the text of
+	 * a chat job: then what has come so far goes to delta, which was NULL before. NULL where
 	 * generate is always done when it returns. */
 	void (*joined)(struct provider *provider, struct provider_call *call, bool wants_text);
 	/* done will not be called any more. NULL where generate is always done when it returns. */

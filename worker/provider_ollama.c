@@ -51,6 +51,7 @@ const struct provider_type provider_ollama = {
     .deinit = model_deinit,
     .can = model_can,
     .generate = model_generate,
+    .permit = model_permit,
     .joined = model_joined,
     .cancel = model_cancel,
 };

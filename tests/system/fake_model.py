@@ -28,9 +28,10 @@ class Request:
 class Reply:
     """Chunked, so that an answer may end anywhere."""
 
-    def __init__(self, writer):
+    def __init__(self, writer, ended):
         self.writer = writer
         self.open = True
+        self.ended = ended  # called when the client may take it for ended
 
     async def raw(self, data):
         self.writer.write(data)
@@ -48,6 +49,7 @@ class Reply:
             await self.raw(b"%x\r\n%s\r\n" % (len(data), data))
 
     async def end(self):
+        self.ended()
         await self.raw(b"0\r\n\r\n")
 
     def cut(self):
@@ -234,7 +236,14 @@ class FakeModel:
         request = Request(head[0].split(" ")[1], headers, body)
         self.requests.append(request)
         answer = self.answers[0] if len(self.answers) == 1 else self.answers.pop(0)
-        reply = Reply(writer)
+        going_on = True
+
+        def ended():
+            nonlocal going_on
+            self.in_flight -= going_on
+            going_on = False
+
+        reply = Reply(writer, ended)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         # It never sends while it waits: what can be read is its end.
@@ -254,7 +263,7 @@ class FakeModel:
             request.gone.set()
             return None
         finally:
-            self.in_flight -= 1
+            ended()
             answering.cancel()
             watching.cancel()
 

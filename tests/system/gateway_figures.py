@@ -12,14 +12,13 @@ from model_stub import BUILD, ModelStub, now_us
 from worker_driver import BEGIN, Worker
 
 PROVIDER = {"name": "local", "type": "ollama", "model": "m", "timeout_ms": 60000, "connect_timeout_ms": 5000,
-            "first_token_ms": 60000, "keep_alive_ms": 600000, "max_tokens": 1024, "max_prompt": 65536,
-            "concurrency": 4, "queue": 100000}
+            "first_token_ms": 60000, "keep_alive_ms": 600000, "max_tokens": 1024, "max_prompt": 65536}
 
 
 class Gateway:
     """One inference worker without a daemon around it, and with segments of its own."""
 
-    def __init__(self, stub, **provider):
+    def __init__(self, stub):
         self.instance = f"test-{os.getpid()}-g"
         self.scratch = process.new_scratch("g")
         done = process.run([BUILD / "optimax-check", "--instance", self.instance, "--size", str(16 << 20),
@@ -27,15 +26,21 @@ class Gateway:
         assert done.returncode == 0, done.stderr
         self.worker = Worker("optimax-inference", self.instance, self.scratch)
         self.worker.control.notify("config_begin", {**BEGIN, "instance": self.instance})
-        self.worker.control.notify("config_provider", {**PROVIDER, "url": stub.url, **provider})
+        self.worker.control.notify("config_provider", {**PROVIDER, "url": stub.url})
         self.worker.control.notify("config_end")
         self.worker.attach()
         self.worker.work.notification("provider_state")
         self.pid = self.worker.process.pid
 
-    def send(self, number):
+    def send(self, number, permit=True):
+        """With a permit, as the router sends it while nobody waits for one."""
         return self.worker.work.request("generate", {"job": "chat", "question": f"what is checkpoint {number}?",
-                                                     "timeout_ms": 60000})
+                                                     "timeout_ms": 60000, **({"permit": "local"} if permit else {})})
+
+    def give_permit(self):
+        """The worker asks for one."""
+        _, msgid, _, _ = self.worker.work.wait(lambda message: message[0] == 0 and message[2] == "permit")
+        self.worker.work.send([1, msgid, None, {}])
 
     def wait(self, msgid):
         return self.worker.work.response(msgid)
@@ -67,9 +72,19 @@ def one_call_us(gateway, stub, calls, first=0):
     return float(done.stdout), statistics.median(through)
 
 
-def at_once(count, concurrency):
+def with_asking_us(gateway, calls, first):
+    """The same through the worker, where it has to ask for a permit first: of a router in Python."""
+    took = []
+    for number in range(calls):
+        msgid = gateway.send(first + number, permit=False)
+        gateway.give_permit()
+        took.append(gateway.wait(msgid)["generate_us"])
+    return statistics.median(took)
+
+
+def at_once(count):
     """Calls that take 1 s each: {"s", "mib", "most" at once, "worker_s", "server_s" and "own_s" of CPU}."""
-    with ModelStub(1000) as stub, Gateway(stub, concurrency=concurrency) as gateway:
+    with ModelStub(1000) as stub, Gateway(stub) as gateway:
         pids = {"worker_s": gateway.pid, "server_s": stub.process.pid, "own_s": os.getpid()}
         before = {name: process.cpu_s(pid) for name, pid in pids.items()}
         began = time.monotonic()
@@ -84,6 +99,15 @@ def at_once(count, concurrency):
 
 def provider(stub, **settings):
     return {"name": "stub", "type": "ollama", "url": stub.url, "model": "m", **settings}
+
+
+def through_permits(daemon, stub, count):
+    """So many calls through the whole daemon: seconds, and at once at most."""
+    client = daemon.client()
+    began = time.monotonic()
+    for msgid in [client.send("ask", {"question": f"what is snapshot {number}?", "route": "chat"}) for number in range(count)]:
+        client.wait(msgid)
+    return time.monotonic() - began, stub.close()
 
 
 def first_token_us(daemon, count):

@@ -16,7 +16,7 @@ def with_stub(new_daemon, stub):
 
 @plain
 def test_a_thousand_at_once_in_a_second_and_a_little_cpu():
-    figures = at_once(1000, 1000)
+    figures = at_once(1000)
     # What comes on top of the second that the server takes.
     assert figures["worker_s"] <= 0.3
     assert figures["mib"] <= 64 and figures["most"] == 1000

@@ -370,20 +370,6 @@ def test_concurrency_is_held(start):
         assert len(model.requests) == 24 and model.most_in_flight == 4
 
 
-def test_concurrency_is_held_by_two_workers(start):
-    with FakeModel([late(0.05, say("ok"))]) as model:
-        daemon = start(provider(model, concurrency=3))
-        daemon.configure({"inference": {"workers": 2, "providers": [provider(model, concurrency=3)]}})
-        daemon.call("reload", control=True)
-        process.wait_until(lambda: len(daemon.pids("inference")) == 2 and daemon.status()["state"] == "ready")
-        threads = [threading.Thread(target=chat, args=(daemon, f"question {number}")) for number in range(20)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len(model.requests) == 20 and model.most_in_flight == 3
-
-
 def test_clients_take_turns(start):
     with FakeModel([late(0.02, say("ok"))]) as model:
         daemon = start(provider(model, concurrency=1, queue=16))

@@ -44,7 +44,8 @@ tests_unit_fake_child_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_unit_fake_child_LDADD = $(COMMON_LIBS)
 # the router's pools
 check_PROGRAMS += tests/unit/test_pool
-tests_unit_test_pool_SOURCES = tests/unit/test_pool.c daemon/pool.c daemon/flight.c daemon/refused_keys.c
+tests_unit_test_pool_SOURCES = tests/unit/test_pool.c daemon/pool.c daemon/flight.c \
+	daemon/job.c daemon/permits.c daemon/refused_keys.c daemon/turns.c
 tests_unit_test_pool_CFLAGS = $(TEST_CFLAGS)
 tests_unit_test_pool_LDADD = $(SHM_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
 # prompts and examples
@@ -65,3 +66,8 @@ check_PROGRAMS += tests/unit/test_flight
 tests_unit_test_flight_SOURCES = tests/unit/test_flight.c daemon/flight.c
 tests_unit_test_flight_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_flight_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
+# who may call which provider
+check_PROGRAMS += tests/unit/test_permits
+tests_unit_test_permits_SOURCES = tests/unit/test_permits.c daemon/permits.c daemon/turns.c
+tests_unit_test_permits_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_permits_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)

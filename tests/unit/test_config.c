@@ -180,10 +180,6 @@ static const struct bad_case bad_cases[] = {
         "inference.providers[1].name: \"rules\" is the name", "another"},
     {"no such model job", LOCAL ", models: {sqll: y}}]}\n", 1,
         "inference.providers[0].models.sqll: there is no such key", "write sql"},
-    {"fewer calls than workers",
-        "inference: {workers: 3, providers: [{name: m, type: ollama, url: 'http://h:1', "
-        "model: x, concurrency: 2}]}\n",
-        1, "inference.providers[0].concurrency: it is less than inference.workers", "write 3"},
     {"queue of zero", LOCAL ", queue: 0}]}\n", 1, "inference.providers[0].queue: 0 is out of",
         "1 to"},
 };

@@ -14,7 +14,6 @@
 #include "worker/hardness.h"
 #include "worker/key_file.h"
 #include "worker/retry.h"
-#include "worker/turns.h"
 
 /* ---- breaker ---- */
 
@@ -241,73 +240,6 @@ static void test_hardness(void **state)
 	snapshot_free(snapshot);
 }
 
-/* ---- turns ---- */
-
-enum { TURNS = 12 };
-
-/* Clients ask in this order; the order in which they are served, one at a time. */
-static const struct {
-	const char *name;
-	const char *clients; /* a letter each */
-	size_t begun; /* of these, before the rest asks */
-	const char *served;
-} turn_cases[] = {
-    {"one client", "aaa", 0, "aaa"},
-    {"another comes late", "aaaab", 0, "abaaa"},
-    {"three", "aaaabbc", 0, "abcabaa"},
-    {"the first has begun two", "aaaab", 2, "aabaa"},
-};
-
-static void test_turns(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < sizeof(turn_cases) / sizeof(turn_cases[0]); i++) {
-		size_t count = strlen(turn_cases[i].clients), served = 0;
-		struct turn turns_of[TURNS];
-		char order[TURNS + 1] = "";
-		struct turns turns;
-		struct turn *turn;
-
-		turns_init(&turns, 1, TURNS);
-		for (size_t k = 0; k < count; k++) {
-			/* The last one asks when some have been served. */
-			while (k == count - 1 && served < turn_cases[i].begun) {
-				turn = turns_next(&turns);
-				order[served++] = (char)turn->client;
-				turns_end(&turns);
-			}
-			assert_null(turns_wait(&turns, &turns_of[k], turn_cases[i].clients[k]));
-		}
-		while ((turn = turns_next(&turns))) {
-			order[served++] = (char)turn->client;
-			assert_null(turns_next(&turns)); /* one at a time */
-			turns_end(&turns);
-		}
-		if (strcmp(order, turn_cases[i].served) != 0)
-			fail_msg("%s: %s, not %s", turn_cases[i].name, order, turn_cases[i].served);
-		assert_int_equal(turns.waiting, 0);
-	}
-}
-
-/* A full queue puts out the client that has most in it, not the one that comes. */
-static void test_turns_that_are_too_many(void **state)
-{
-	struct turn a[4], b[2];
-	struct turns turns;
-
-	(void)state;
-	turns_init(&turns, 1, 2);
-	for (int i = 0; i < 3; i++)
-		assert_null(turns_wait(&turns, &a[i], 'a'));
-	assert_ptr_equal(turns_wait(&turns, &a[3], 'a'), &a[3]);
-	assert_ptr_equal(turns_wait(&turns, &b[0], 'b'), &a[2]);
-	assert_ptr_equal(turns_next(&turns), &a[0]);
-	assert_ptr_equal(turns_wait(&turns, &b[1], 'b'), &b[1]);
-	turns_leave(&turns, &a[1]);
-	turns_end(&turns);
-	assert_ptr_equal(turns_next(&turns), &b[0]);
-}
-
 /* ---- key files ---- */
 
 static const struct {
@@ -365,8 +297,6 @@ int main(void)
 	    cmocka_unit_test(test_completions),
 	    cmocka_unit_test(test_sql_is_bounded),
 	    cmocka_unit_test(test_hardness),
-	    cmocka_unit_test(test_turns),
-	    cmocka_unit_test(test_turns_that_are_too_many),
 	    cmocka_unit_test(test_key_files),
 	};
 

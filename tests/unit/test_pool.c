@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/pack.h"
+#include "daemon/permits.h"
 #include "daemon/pool.h"
 #include "shm/metrics.h"
 #include "shm/segment.h"
@@ -37,6 +38,7 @@ struct scene {
 	char instance[32];
 	struct pool *pool;
 	int peers[WORKERS];
+	bool permitted; /* whether the request that came last brought a permit */
 	struct joined_params joined; /* what a worker was told last of who joined */
 	struct asker askers[WAITERS];
 };
@@ -93,14 +95,14 @@ static void attach(struct scene *scene, unsigned index)
 	pool_attach(scene->pool, index, fds[0]);
 }
 
-static void open_scene(struct scene *scene, unsigned workers)
+static void open_scene_with(struct scene *scene, unsigned workers, struct permits *permits)
 {
 	const struct segment_geometry geometry = {
 	    .cache_size_bytes = 16 << 20, .max_value_bytes = 1 << 20};
 	struct segment_outcome outcome;
 	char message[256];
 	struct pool_options options = {
-	    .name = "test", .worker_capacity = 1, .notified = on_notified};
+	    .name = "test", .worker_capacity = 1, .permits = permits, .notified = on_notified};
 
 	*scene = (struct scene){.peers = {-1, -1, -1}};
 	snprintf(scene->instance, sizeof(scene->instance), "test-pool-%d", (int)getpid());
@@ -117,6 +119,11 @@ static void open_scene(struct scene *scene, unsigned workers)
 		attach(scene, i);
 	for (unsigned i = 0; i < WAITERS; i++)
 		scene->askers[i].waiter.done = on_done;
+}
+
+static void open_scene(struct scene *scene, unsigned workers)
+{
+	open_scene_with(scene, workers, NULL);
 }
 
 static void close_scene(struct scene *scene)
@@ -186,6 +193,7 @@ static int64_t received(struct scene *scene, unsigned worker)
 		assert_true(rpc_cancel_msgid(message.params, &msgid));
 		return -(int64_t)msgid;
 	}
+	scene->permitted = memmem(data, (size_t)size, "permit", strlen("permit")) != NULL;
 	return message.msgid;
 }
 
@@ -512,6 +520,67 @@ static void test_those_who_saw_nothing_get_a_second_try(void **state)
 	close_scene(&scene);
 }
 
+/* A worker asks for a permit for that job. */
+static void ask_permit(struct scene *scene, unsigned worker, uint32_t permit_msgid, int64_t msgid,
+    const char *provider)
+{
+	struct permit_params params = {.msgid = msgid, .provider = bytes_of_string(provider)};
+	CLEAN(buffer) struct buffer message = BUFFER_INIT;
+
+	message_pack_request(&message, permit_msgid, MESSAGE_ID_PERMIT, &params);
+	assert_int_equal(write(scene->peers[worker], message.data, message.size), message.size);
+	turn(scene);
+}
+
+static void test_permits_go_with_their_jobs(void **state)
+{
+	struct child_provider model = {
+	    .name = must_strdup("m"), .type = must_strdup("openai"), .concurrency = 1, .queue = 8};
+	struct child_config config = {.provider_count = 1, .providers = &model};
+	struct permits *permits = permits_new();
+	struct scene scene;
+	int64_t first, second, third;
+
+	(void)state;
+	permits_configure(permits, &config);
+	open_scene_with(&scene, 3, permits);
+	assert_int_equal(submit_chat(&scene, 0, "a", 60000, false), 0);
+	first = received(&scene, 0);
+	assert_true(scene.permitted);
+	assert_int_equal(submit_chat(&scene, 1, "b", 60000, false), 0);
+	second = received(&scene, 1);
+	assert_false(scene.permitted);
+	assert_int_equal(submit_chat(&scene, 2, "c", 60000, false), 0);
+	third = received(&scene, 2);
+	ask_permit(&scene, 1, 77, second, "m");
+	ask_permit(&scene, 2, 78, third, "m");
+	assert_int_equal(received(&scene, 1), 0);
+	/* The response gives it back, to who waits longest. */
+	answer(&scene, 0, first, ERROR_NONE);
+	assert_int_equal(received(&scene, 1), 77);
+	assert_int_equal(received(&scene, 2), 0);
+	/* So does its worker's death; the job waits anew, as one that has none. */
+	kill_worker(&scene, 1);
+	assert_int_equal(received(&scene, 2), 78);
+	second = received(&scene, 0);
+	assert_true(second > third);
+	assert_false(scene.permitted);
+	/* Of a job that has ended: nobody waits for it. */
+	ask_permit(&scene, 0, 79, first, "m");
+	answer(&scene, 2, third, ERROR_NONE);
+	assert_int_equal(received(&scene, 0), 0);
+	ask_permit(&scene, 0, 80, second, "m");
+	assert_int_equal(received(&scene, 0), 80);
+	answer(&scene, 0, second, ERROR_NONE);
+	assert_int_equal(submit_chat(&scene, 3, "d", 60000, false), 0);
+	received(&scene, 0);
+	assert_true(scene.permitted);
+	close_scene(&scene);
+	permits_free(permits);
+	free(model.name);
+	free(model.type);
+}
+
 static void test_a_worker_that_is_held_is_not_read(void **state)
 {
 	struct scene scene;
@@ -553,6 +622,7 @@ int main(void)
 	    cmocka_unit_test(test_what_was_sent_in_part_is_not_tried_again),
 	    cmocka_unit_test(test_who_streams_joins_and_is_joined),
 	    cmocka_unit_test(test_those_who_saw_nothing_get_a_second_try),
+	    cmocka_unit_test(test_permits_go_with_their_jobs),
 	    cmocka_unit_test(test_a_worker_that_is_held_is_not_read),
 	};
 

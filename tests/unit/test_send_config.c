@@ -168,27 +168,30 @@ static void values_arrive(void **state)
 	child_config_free(read);
 }
 
-/* What the workers of a pool are given is the whole limit, and each of them gets some. */
-static void limits_are_shared(void **state)
+/* The router holds the permits for all workers. */
+static void limits_are_for_the_router(void **state)
 {
 	CLEAN(config)
 	struct config *config = config_must_read(
 	    "inference: {workers: 3, providers: [{name: m, type: ollama, url: 'http://h', "
-	    "model: x, concurrency: 7, queue: 2}]}\n");
-	static const int64_t concurrency[] = {3, 2, 2}, queue[] = {1, 1, 1};
+	    "model: x, concurrency: 2, queue: 7}]}\n");
+	static const struct {
+		enum role role;
+		int64_t concurrency, queue;
+	} limits[] = {{ROLE_ROUTER, 2, 7}, {ROLE_INFERENCE, FIELD_ABSENT, FIELD_ABSENT}};
 
 	(void)state;
 	assert_non_null(config);
-	for (unsigned i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
 		struct config_receiver receiver = {
-		    .role = ROLE_INFERENCE, .index = i, .started_ms = 1, .supervisor_pid = 1};
+		    .role = limits[i].role, .started_ms = 1, .supervisor_pid = 1};
 		CLEAN(buffer) struct buffer buffer = BUFFER_INIT;
 		struct child_config *read;
 
 		send_config_pack(config, &receiver, &buffer);
 		read = read_back(bytes_of_buffer(&buffer));
-		assert_int_equal(read->providers[0].concurrency, concurrency[i]);
-		assert_int_equal(read->providers[0].queue, queue[i]);
+		assert_int_equal(read->providers[0].concurrency, limits[i].concurrency);
+		assert_int_equal(read->providers[0].queue, limits[i].queue);
 		child_config_free(read);
 	}
 }
@@ -196,7 +199,7 @@ static void limits_are_shared(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(limits_are_shared),
+	    cmocka_unit_test(limits_are_for_the_router),
 	    cmocka_unit_test(every_role_reads_its_part),
 	    cmocka_unit_test(secrets_go_only_where_they_are_needed),
 	    cmocka_unit_test(values_arrive),

@@ -1,4 +1,4 @@
-#include "worker/turns.h"
+#include "daemon/turns.h"
 
 void turns_init(struct turns *turns, size_t limit, size_t queue_limit)
 {
@@ -43,6 +43,16 @@ struct turn *turns_wait(struct turns *turns, struct turn *turn, int64_t client)
 	last = TAILQ_LAST(&turns->queue, turn_list);
 	turns_leave(turns, last);
 	return last;
+}
+
+bool turns_take(struct turns *turns, struct turn *turn, int64_t client)
+{
+	if (turns->waiting > 0 || turns->under_way >= turns->limit)
+		return false;
+	turn->client = client;
+	turn->round = turns->round;
+	turns->under_way++;
+	return true;
 }
 
 struct turn *turns_next(struct turns *turns)

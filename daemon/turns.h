@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -26,6 +27,8 @@ struct turns {
 void turns_init(struct turns *turns, size_t limit, size_t queue_limit);
 /* Waits. NULL, or the one that has to go and waits no longer: perhaps this one. */
 struct turn *turns_wait(struct turns *turns, struct turn *turn, int64_t client);
+/* Begins at once where one may and none waits; else it does not wait, either. */
+bool turns_take(struct turns *turns, struct turn *turn, int64_t client);
 /* The next one is under way; NULL: none may. */
 struct turn *turns_next(struct turns *turns);
 /* One that waits leaves. */
