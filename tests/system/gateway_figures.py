@@ -25,12 +25,20 @@ class Gateway:
                             "--max-value", str(1 << 20)])
         assert done.returncode == 0, done.stderr
         self.worker = Worker("optimax-inference", self.instance, self.scratch)
+        try:
+            self._configure({**PROVIDER, "url": stub.url, **provider})
+        except EOFError as ended:
+            log = self.worker.log()
+            self.close(stop=False)
+            raise AssertionError(log) from ended
+        self.pid = self.worker.process.pid
+
+    def _configure(self, provider):
         self.worker.control.notify("config_begin", {**BEGIN, "instance": self.instance})
-        self.worker.control.notify("config_provider", {**PROVIDER, "url": stub.url})
+        self.worker.control.notify("config_provider", provider)
         self.worker.control.notify("config_end")
         self.worker.attach()
         self.worker.work.notification("provider_state")
-        self.pid = self.worker.process.pid
 
     def send(self, number, permit=True):
         """With a permit, as the router sends it while nobody waits for one."""
@@ -56,8 +64,12 @@ class Gateway:
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self, stop=True):
         try:
-            self.worker.close()
+            if stop:
+                self.worker.close()
         finally:
             process.remove_scratch(self.scratch)
             for name in (f"optimax-{self.instance}", f"optimax-{self.instance}-metrics"):
