@@ -16,7 +16,7 @@ struct schema {
 enum { TIMER_SLACK_MS = 5 }; /* a timer may fire that much before the time it stands for */
 
 struct generation {
-	struct generation *next;
+	LIST_ENTRY(generation) link; /* in all->list; thousands may be in it */
 	struct generations *all;
 	uint32_t msgid;
 	int64_t began_us;
@@ -125,23 +125,14 @@ static void forget_schemas(struct generations *all)
 
 /* ---- the end of a generation ---- */
 
-static void unlink_generation(struct generation *generation)
-{
-	struct generation **at = &generation->all->first;
-
-	while (*at != generation)
-		at = &(*at)->next;
-	*at = generation->next;
-	generation->all->count--;
-}
-
 /* Within generate it only ends; who called generate frees it. */
 static void finish(struct generation *generation)
 {
 	generation->finished = true;
 	if (generation->starting)
 		return;
-	unlink_generation(generation);
+	LIST_REMOVE(generation, link);
+	generation->all->count--;
 	buffer_deinit(&generation->strings);
 	buffer_deinit(&generation->call.answer);
 	buffer_deinit(&generation->call.cache_key);
@@ -410,8 +401,7 @@ static struct generation *new_generation(
 	call->want_permit = on_want_permit;
 	call->done = on_done;
 	call->owner = generation;
-	generation->next = all->first;
-	all->first = generation;
+	LIST_INSERT_HEAD(&all->list, generation, link);
 	all->count++;
 	return generation;
 }
@@ -458,21 +448,21 @@ static void stop_call(struct generation *generation)
 
 static struct generation *find_generation(const struct generations *all, uint32_t msgid)
 {
-	struct generation *generation = all->first;
+	struct generation *generation = LIST_FIRST(&all->list);
 
 	while (generation && generation->msgid != msgid)
-		generation = generation->next;
+		generation = LIST_NEXT(generation, link);
 	return generation;
 }
 
 void generation_permit(
     struct generations *generations, uint32_t permit_msgid, const struct error *error)
 {
-	struct generation *generation = generations->first;
+	struct generation *generation = LIST_FIRST(&generations->list);
 	struct provider *provider;
 
 	while (generation && generation->permit_msgid != permit_msgid)
-		generation = generation->next;
+		generation = LIST_NEXT(generation, link);
 	if (!generation || permit_msgid == 0)
 		return;
 	provider = &generations->providers[generation->provider];
@@ -512,9 +502,11 @@ void generation_cancel(struct generations *generations, uint32_t msgid)
 
 void generations_abandon(struct generations *generations)
 {
-	while (generations->first) {
-		stop_call(generations->first);
-		finish(generations->first);
+	struct generation *generation;
+
+	while ((generation = LIST_FIRST(&generations->list))) {
+		stop_call(generation);
+		finish(generation);
 	}
 }
 
@@ -561,12 +553,13 @@ static void init_provider(
 void generations_configure(struct generations *generations, const struct child_config *config)
 {
 	struct error error = ERROR_INIT;
+	struct generation *generation;
 
 	error_set(&error, ERROR_OVERLOADED, "the configuration has changed");
 	error.retry_after_ms = 1;
-	while (generations->first) {
-		stop_call(generations->first);
-		fail(generations->first, &error);
+	while ((generation = LIST_FIRST(&generations->list))) {
+		stop_call(generation);
+		fail(generation, &error);
 	}
 	free_providers(generations);
 	generations->config = config;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "common/message.h"
 #include "shm/metrics.h"
@@ -37,7 +38,7 @@ struct generations {
 	struct provider *providers;
 	size_t schema_count;
 	struct schema *schemas;
-	struct generation *first;
+	LIST_HEAD(generation_list, generation) list;
 	size_t count;
 	uint32_t last_permit_msgid;
 };

@@ -18,7 +18,7 @@ PROVIDER = {"name": "local", "type": "ollama", "model": "m", "timeout_ms": 60000
 class Gateway:
     """One inference worker without a daemon around it, and with segments of its own."""
 
-    def __init__(self, stub):
+    def __init__(self, stub, **provider):
         self.instance = f"test-{os.getpid()}-g"
         self.scratch = process.new_scratch("g")
         done = process.run([BUILD / "optimax-check", "--instance", self.instance, "--size", str(16 << 20),
