@@ -9,7 +9,8 @@ EXTRA_DIST += bench/fit_route.py
 
 # Eviction on the real code against LRU; eviction_traces runs it on workload.py's traces.
 noinst_PROGRAMS += bench/eviction
-bench_eviction_SOURCES = bench/eviction.c
+bench_eviction_SOURCES = bench/eviction.c bench/eviction_policies.c bench/eviction_policies.h \
+	bench/eviction_trace.c bench/eviction_trace.h
 bench_eviction_LDADD = $(SHM_LIBS) -lm
 EXTRA_DIST += bench/eviction_traces
 # How often schema linking finds the tables that a question needs, and how fast.

@@ -15,6 +15,8 @@ enum {
 	EVICT_LOOK_MAX = 256, /* entries weighed for one eviction, beyond the first run */
 	EVICT_SLIDE = 16, /* runs weighed from one sample on */
 	EVICT_SWEEP = 4, /* slots looked at by each put, for dead entries */
+	/* What was never used counts as this part of a use: much of what is dear is asked once. */
+	EVICT_UNUSED_PART = 32,
 	/* Puts, in units of `last`, so that a new entry is not worth infinitely much. */
 	EVICT_YOUNG = 16 >> LAYOUT_USES_PUTS_BITS,
 };
@@ -52,7 +54,7 @@ static double worth_of(const struct shard *shard, const struct entry *entry, int
 
 	if (death_of(shard, entry, now_ms) != DEATH_NONE)
 		return 0;
-	return ((double)entry->cost_us + 1) * (uses_times(entry->uses) + 1.0) /
+	return ((double)entry->cost_us + 1) * (EVICT_UNUSED_PART * uses_times(entry->uses) + 1) /
 	       (double)(age + EVICT_YOUNG);
 }
 
