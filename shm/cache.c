@@ -6,9 +6,6 @@
 #include "shm/shard.h"
 
 enum {
-	/* A writer that was stopped in there must not stop a put, which returns within 1 ms with
-	 * what the kernel's timers and the scheduler add to this. */
-	CACHE_LOCK_WAIT_US = 500,
 	CACHE_GET_TRIES = 5,
 	CACHE_HOPS_MAX = 256,
 	CACHE_MARK_EVERY = 32,
@@ -305,7 +302,7 @@ static int store_locked(struct shard *shard, struct entry *entry, const struct c
 static int put_entry(struct shard *shard, struct entry *entry, const struct cache_put *put,
     const uint32_t *relations)
 {
-	int error = shard_lock(shard, CACHE_LOCK_WAIT_US);
+	int error = shard_lock_soon(shard);
 
 	if (error)
 		return error;

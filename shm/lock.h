@@ -16,6 +16,8 @@ enum lock_result {
 	LOCK_OWNER_DIED = 1, /* taken; repair what it guards, then lock_mark_repaired */
 };
 
+enum { LOCK_AWAKE_US = 200 }; /* no longer wait than this ever sleeps */
+
 /* Only while nobody else is attached. 0 or -errno. */
 int lock_init(struct lock *lock);
 /* A lock_result, -ETIMEDOUT after `wait_us`, or another -errno; the negative ones take nothing. */

@@ -213,6 +213,22 @@ int shard_lock(struct shard *shard, unsigned wait_us)
 	return 0;
 }
 
+/*
+ * A writer that was stopped in there must not stop a put, which returns within 1 ms. Who waited
+ * in vain does not wait again until the sequence has moved, which says that somebody works.
+ */
+int shard_lock_soon(struct shard *shard)
+{
+	struct cache_stuck *stuck = &shard->cache->stuck;
+	bool known =
+	    stuck->shard == shard->header && stuck->sequence == WORDS_LOAD(shard->header->sequence);
+	int error = shard_lock(shard, known ? 0 : LOCK_AWAKE_US);
+
+	if (error == -ETIMEDOUT)
+		*stuck = (struct cache_stuck){shard->header, WORDS_LOAD(shard->header->sequence)};
+	return error;
+}
+
 void shard_unlock(struct shard *shard)
 {
 	lock_release(&shard->header->lock);

@@ -27,6 +27,12 @@ void geometry_plan_one_shard(uint64_t room, uint64_t max_value, struct geometry 
 /* The smallest segment that takes values of this size. */
 uint64_t geometry_least_size(uint64_t max_value);
 
+/* A shard whose lock this process waited for in vain, and its sequence then. */
+struct cache_stuck {
+	const struct layout_shard *shard;
+	uint64_t sequence;
+};
+
 struct cache {
 	struct layout_header *header;
 	struct layout_database *databases;
@@ -34,6 +40,7 @@ struct cache {
 	uint64_t hash_seed;
 	uint64_t random; /* of this process, for sampling */
 	struct metrics *metrics;
+	struct cache_stuck stuck;
 };
 
 struct shard {
@@ -105,6 +112,8 @@ void shard_count_event(const struct shard *shard, unsigned type, enum metric_cac
 
 /* shard.c: 0 with the shard clean and locked, or -errno (-ETIMEDOUT where it stayed busy). */
 int shard_lock(struct shard *shard, unsigned wait_us);
+/* The same for a put: never sleeps. */
+int shard_lock_soon(struct shard *shard);
 void shard_unlock(struct shard *shard);
 void shard_begin_locked(struct shard *shard);
 void shard_end_locked(struct shard *shard);

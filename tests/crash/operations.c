@@ -346,7 +346,7 @@ static void wait_for_lock(struct tiny *tiny)
 	must(pthread_create(&thread, NULL, hold, &holder) == 0);
 	while (!atomic_load(&holder.held))
 		sched_yield();
-	must(lock_take(holder.lock, 1) == -ETIMEDOUT);
+	must(lock_take(holder.lock, LOCK_AWAKE_US + 1) == -ETIMEDOUT);
 }
 
 const struct operation operations[] = {

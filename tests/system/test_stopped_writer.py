@@ -62,7 +62,8 @@ def test_daemon_answers_while_a_worker_is_stopped_in_a_put(new_daemon, programs,
     times.sort()
     print(f"worker {pid} stopped in a put: 60 × (query, hit, status): median {times[30] * 1000:.1f} ms, "
           f"most {times[-1] * 1000:.1f} ms")
-    assert times[30] < 1
+    # A put that is dropped costs 0.2 ms at most; what else is in here is the machine's business.
+    assert times[30] < 0.05
     assert stopped(daemon) == pid, "it was replaced before the test was over"
     os.kill(pid, signal.SIGCONT)
     assert client.wait_reply(waiting)[0] is None
