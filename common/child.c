@@ -95,6 +95,15 @@ static void take_stop(struct skeleton *skeleton, enum message_id id, struct byte
 	skeleton->ops->stop(&skeleton->child);
 }
 
+static void take_watch(struct skeleton *skeleton, enum message_id id, struct bytes map)
+{
+	struct alive_params params = {0};
+
+	(void)id;
+	(void)map;
+	child_notify(&skeleton->child, MESSAGE_ID_ALIVE, &params, -1);
+}
+
 static const struct {
 	enum message_id id;
 	void (*take)(struct skeleton *skeleton, enum message_id id, struct bytes map);
@@ -111,6 +120,7 @@ static const struct {
     {MESSAGE_ID_WORK_CHANNEL, take_attach},
     {MESSAGE_ID_SNAPSHOT, take_snapshot},
     {MESSAGE_ID_STOP, take_stop},
+    {MESSAGE_ID_WATCH, take_watch},
 };
 
 static void on_control(struct channel *channel, void *owner, struct rpc_message *message)

@@ -8,6 +8,7 @@ enum {
 	LIMIT_CLIENT_MESSAGE_BYTES = 64 * 1024,
 	LIMIT_QUESTION_BYTES = 32 * 1024,
 	LIMIT_SQL_BYTES = 8 * 1024,
+	LIMIT_WATCHDOG_MS = 30000, /* a child that says nothing for so long; WATCHDOG_USEC wins */
 	LIMIT_NESTING = 8,
 	LIMIT_CORRECTION_BYTES = 1024, /* of a text whose route was learnt */
 	LIMIT_CORRECTIONS = 4096,

@@ -35,6 +35,7 @@ struct child_record {
 	int64_t started_ms;
 	uint64_t config_hash; /* of what it was sent; 0: nothing yet */
 	char last_death[CHILD_DEATH_SIZE];
+	unsigned unanswered; /* ticks of the watchdog since it was asked; 0: it owes no answer */
 	bool killed_here; /* by child_kill: its own failure, not somebody else's doing */
 	bool forgotten; /* gone for good, waits to be freed */
 };

@@ -47,6 +47,7 @@ libsupervisor_a_SOURCES = \
 	daemon/corrections.c daemon/corrections.h \
 	daemon/instance_lock.c daemon/instance_lock.h \
 	daemon/listen.c daemon/listen.h \
+	daemon/watchdog.c daemon/watchdog.h \
 	daemon/reload.c daemon/relay.c daemon/wiring.c daemon/supervisor_parts.h \
 	daemon/send_config.c daemon/send_config.h \
 	daemon/snapshots.c daemon/snapshots.h \

@@ -17,11 +17,21 @@ static int take_ready(
 	(void)message;
 	log_debug("%s (pid %d): ready", child->title, (int)child->pid);
 	child_said_ready(child);
+	watchdog_alive(child);
 	if (child->role == ROLE_ROUTER && !supervisor->is_ready) {
 		supervisor->is_ready = true;
 		log_notice("ready: %s", supervisor->config->socket);
 		sd_notify(0, "READY=1\nSTATUS=serving");
 	}
+	return 0;
+}
+
+static int take_alive(
+    struct supervisor *supervisor, struct child_record *child, struct rpc_message *message)
+{
+	(void)supervisor;
+	(void)message;
+	watchdog_alive(child);
 	return 0;
 }
 
@@ -166,6 +176,7 @@ static const struct {
 	    struct supervisor *supervisor, struct child_record *child, struct rpc_message *message);
 } methods[] = {
     {MESSAGE_ID_READY, RPC_NOTIFICATION, ROLE_COUNT, take_ready},
+    {MESSAGE_ID_ALIVE, RPC_NOTIFICATION, ROLE_COUNT, take_alive},
     {MESSAGE_ID_SNAPSHOT, RPC_NOTIFICATION, ROLE_WATCHER, take_snapshot},
     {MESSAGE_ID_INSPECT_CACHE, RPC_REQUEST, ROLE_ROUTER, take_inspect_cache},
     {MESSAGE_ID_RELOAD_REQUEST, RPC_REQUEST, ROLE_ROUTER, take_reload_request},

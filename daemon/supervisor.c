@@ -139,7 +139,9 @@ static void serve(struct supervisor *supervisor)
 	children->listen_control_fd = supervisor->listeners.control.fd;
 	catch_signals(supervisor);
 	children_start_wanted(children, supervisor->config);
+	watchdog_start(&supervisor->watchdog, children);
 	event_base_dispatch(supervisor->base);
+	watchdog_stop(&supervisor->watchdog);
 	children_deinit(children);
 	snapshots_deinit(&supervisor->snapshots);
 	for (size_t i = 0; i < SUPERVISOR_SIGNALS; i++)

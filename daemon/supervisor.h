@@ -15,6 +15,7 @@
 #include "daemon/listen.h"
 #include "daemon/snapshots.h"
 #include "daemon/state_records.h"
+#include "daemon/watchdog.h"
 
 struct event;
 struct event_base;
@@ -36,6 +37,7 @@ struct supervisor {
 	struct snapshots snapshots;
 	struct checker checker;
 	struct inspections inspections;
+	struct watchdog watchdog;
 	struct state_records corrections, taught; /* routes and SQL, learnt; in state_dir */
 	struct event *signals[SUPERVISOR_SIGNALS];
 	enum supervisor_phase phase;
