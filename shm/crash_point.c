@@ -11,9 +11,15 @@ static void kill_here(void)
 	raise(SIGKILL);
 }
 
+static void pass(void)
+{
+}
+
 _Thread_local uint64_t crash_point_countdown;
 void (*crash_point_strike)(void) = kill_here;
 uint32_t *crash_point_strikes;
+_Thread_local uint64_t load_point_countdown;
+void (*load_point_strike)(void) = pass;
 
 /*
  * OPTIMAX_TEST_STOP_AT=FUNCTION:FILE stops the one process that is the first to reach a point

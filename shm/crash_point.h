@@ -26,6 +26,18 @@ extern void (*crash_point_strike)(void);
 extern uint32_t *crash_point_strikes;
 
 void crash_point_reached(const struct crash_point *point);
+
+/* For tests that let others write while a reader is at work: at the n-th load from shared
+ * memory from now on, just before it, load_point_strike is called; 0: never. Per thread. */
+extern _Thread_local uint64_t load_point_countdown;
+extern void (*load_point_strike)(void);
+
+static inline void load_point_reached(void)
+{
+	if (load_point_countdown > 0 && --load_point_countdown == 0)
+		load_point_strike();
+}
+#define LOAD_POINT() load_point_reached()
 #define CRASH_POINT()                                                                          \
 	do {                                                                                   \
 		static struct crash_point crash_point_here                                     \
@@ -34,4 +46,5 @@ void crash_point_reached(const struct crash_point *point);
 	} while (0)
 #else
 #define CRASH_POINT() ((void)0)
+#define LOAD_POINT()  ((void)0)
 #endif

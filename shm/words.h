@@ -13,8 +13,9 @@
 
 #include "shm/crash_point.h"
 
-#define WORDS_LOAD(object)         atomic_load_explicit(&(object), memory_order_relaxed)
-#define WORDS_LOAD_ACQUIRE(object) atomic_load_explicit(&(object), memory_order_acquire)
+#define WORDS_LOAD_ORDERED(object, order) (LOAD_POINT(), atomic_load_explicit(&(object), (order)))
+#define WORDS_LOAD(object)                WORDS_LOAD_ORDERED(object, memory_order_relaxed)
+#define WORDS_LOAD_ACQUIRE(object)        WORDS_LOAD_ORDERED(object, memory_order_acquire)
 #define WORDS_STORE_ORDERED(object, value, order)                   \
 	do {                                                        \
 		atomic_store_explicit(&(object), (value), (order)); \

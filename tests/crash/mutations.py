@@ -56,7 +56,11 @@ TABLE = [
     ("get: generation not compared", "cache.c", "return WORDS_LOAD(slot->word) == entry->word;", "return true;", "readers"),
     ("get: checksum not compared", "cache.c", "if (checksum != entry_checksum(shard, entry, clock, relations, value))", "if (false)", "scribbles"),
     ("get: the first absence is believed", "cache.c", "for (int tries = 1; tries < CACHE_GET_TRIES; tries++) {", "for (int tries = CACHE_GET_TRIES; tries < CACHE_GET_TRIES; tries++) {", "readers"),
+    ("get: an absence is believed though the sequence moved", "cache.c", "if (sequence % 2 == 0 && WORDS_LOAD(header->sequence) == sequence)", "if (sequence % 2 == 0)", "interleaved"),
+    ("put: live before it is linked", "cache.c", "\tshard_link_locked(shard, index, entry->hash);\n\tWORDS_PUBLISH(slot->word, entry->word | LAYOUT_LIVE); /* the commit point */\n", "\tWORDS_PUBLISH(slot->word, entry->word | LAYOUT_LIVE);\n\tshard_link_locked(shard, index, entry->hash);\n", "interleaved"),
+    ("get: what is linked and not yet put ends the look", "cache.c", "return FOUND_ABSENT; /* linked", "return FOUND_CHANGED; /* linked", "interleaved"),
 ]
+PROGRAMS = {"crash_points", "interleaved", "readers", "scribbles"}
 # A mutation that no test can see, and why.
 EQUIVALENT = {
     "lock: owner's death not asked": "an owner that died with an even sequence had not begun, or had ended: the shard is whole",
@@ -95,16 +99,15 @@ def main():
             return str(place)
 
         for source in [*(scratch / "shm" / name for name in sources), *scene, *link[:2],
-                       *(tests / f"{program}.c" for program in ("crash_points", "scribbles", "readers"))]:
+                       *(tests / f"{program}.c" for program in PROGRAMS)]:
             objects[Path(source).name] = compile_object(source, 0)
-        programs = {"crash_points", "scribbles", "readers"}
 
         def run(program, number, file):
             changed = dict(objects)
             mutated = scratch / f"mutated_{file}"
             mutated.write_text(mutate(sources[file], number))
             changed[file] = compile_object(mutated, number)
-            for other in programs - {program}:
+            for other in PROGRAMS - {program}:
                 del changed[f"{other}.c"]
             place = scratch / program
             subprocess.run([*compiler, *changed.values(), *link[2:], "-o", str(place)], check=True)
@@ -119,7 +122,7 @@ def main():
         for number, (name, file, _, _, program) in enumerate(TABLE, 1):
             if only and not any(word in name for word in only):
                 continue
-            if program not in programs:
+            if program not in PROGRAMS:
                 print(f"equivalent  {name}: {EQUIVALENT[name]}")
                 continue
             status, said = run(program, number, file)
