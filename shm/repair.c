@@ -120,7 +120,9 @@ static void take_up(
 		return;
 	}
 	is_sound = slot_is_sound(shard, index, &entry, checksums) && room_is_free(shard, &entry);
-	if (!is_sound || has_twin(shard, &entry)) {
+	/* What was flushed is dead; of a flush to come is only damage, and would start the counts
+	 * again and again. */
+	if (!is_sound || has_twin(shard, &entry) || entry_is_flushed(shard, &entry)) {
 		set_free(shard, index, entry.word);
 		outcome->lost += is_sound ? 0 : 1;
 		return;

@@ -26,7 +26,7 @@ TABLE = [
     ("repair: half written slots not freed", "repair.c", "if (slot_state(entry.word) != LAYOUT_LIVE) {\n\t\tset_free(shard, index, entry.word);", "if (slot_state(entry.word) != LAYOUT_LIVE) {", "crash_points"),
     ("repair: the newest not before the others", "repair.c", "\ttake_up(shard, newest, checksums, &outcome);\n\tfor (uint32_t i = 0; i < limit; i++)\n\t\tif (i != newest)\n", "\tfor (uint32_t i = 0; i < limit; i++)\n", "crash_points"),
     ("repair: the oldest before the others", "repair.c", "if (word <= most)", "if (most > 0 && word >= most)", "crash_points"),
-    ("repair: twins stay", "repair.c", "if (!is_sound || has_twin(shard, &entry)) {", "if (!is_sound) {", "crash_points"),
+    ("repair: twins stay", "repair.c", "|| has_twin(shard, &entry) ||", "||", "crash_points"),
     ("repair: room not marked", "repair.c", "\troom_mark_locked(shard, entry.extent, entry_grains(&entry), true);", "", "crash_points"),
     ("repair: entries not linked", "repair.c", "\tshard_link_locked(shard, index, entry.hash);", "", "crash_points"),
     ("repair: entries not counted", "repair.c", "\tshard_count_locked(shard, &entry, true);", "", "crash_points"),
@@ -38,6 +38,7 @@ TABLE = [
     ("repair: extents' owners believed", "repair.c", "WORDS_LOAD(extent_at(shard, entry->extent)->slot) == index &&", "", "scribbles"),
     ("repair: checksums believed", "repair.c", "(!checksums || checksum_holds(shard, entry))", "true", "scribbles"),
     ("repair: overlaps believed", "repair.c", " && room_is_free(shard, &entry)", "", "scribbles"),
+    ("repair: flush generations believed", "repair.c", " || entry_is_flushed(shard, &entry)) {", ") {", "scribbles"),
     ("repair: serial believed", "repair.c", "newest_serial > serial ? newest_serial : serial", "serial", "scribbles"),
     # who takes the lock
     ("lock: owner's death not asked", "shard.c", "if (taken == LOCK_TAKEN && WORDS_LOAD(shard->header->sequence) % 2 == 0 &&", "if (WORDS_LOAD(shard->header->sequence) % 2 == 0 &&", "equivalent"),

@@ -124,6 +124,14 @@ static void count_from_the_future(struct shard *shard)
 	shard->header->counts[CACHE_LLM][0].generation += 5;
 }
 
+/* As counters that wrap around are compared, each is later than the one before, and 0 than both. */
+static void flushes_to_come(struct shard *shard)
+{
+	(void)shard;
+	live_slot(13)->flush_generation = UINT32_C(1) << 24;
+	live_slot(14)->flush_generation = UINT32_C(1) << 31 | 1;
+}
+
 static const struct scribble {
 	const char *name;
 	void (*act)(struct shard *shard);
@@ -144,6 +152,7 @@ static const struct scribble {
     {"used grains that count as free", bits_lost, 0},
     {"a count that is wrong", count_wrong, 0},
     {"a count of a generation to come", count_from_the_future, 0},
+    {"entries of flushes to come", flushes_to_come, 2},
 };
 
 static const char *survive(const struct scribble *scribble)
