@@ -122,6 +122,7 @@ static void stats_caches(const msgpack_object *cache)
 	    {"evictions", LIST_COUNT, "evicted"},
 	    {"expired", LIST_COUNT, "expired"},
 	    {"stale", LIST_COUNT, "stale"},
+	    {"lost", LIST_COUNT, "lost"},
 	    {"dropped", LIST_COUNT, "dropped"},
 	};
 	const size_t count = sizeof(columns) / sizeof(columns[0]);

@@ -308,14 +308,11 @@ static int put_entry(struct shard *shard, struct entry *entry, const struct cach
 		return error;
 	shard_begin_locked(shard);
 	error = store_locked(shard, entry, put, relations);
-	if (error) {
-		/* The shard contradicts itself: somebody scribbled. Checksums tell what is good. */
+	/* The shard contradicts itself: somebody scribbled. Checksums tell what is good. */
+	if (error)
 		shard_repair_locked(shard, true);
-		if (shard->cache->metrics)
-			metrics_add(shard->cache->metrics, METRIC_REPAIRS, 1);
-	} else {
+	else
 		shard_end_locked(shard);
-	}
 	shard_unlock(shard);
 	return error;
 }

@@ -124,7 +124,11 @@ static void take_up(
 	 * again and again. */
 	if (!is_sound || has_twin(shard, &entry) || entry_is_flushed(shard, &entry)) {
 		set_free(shard, index, entry.word);
-		outcome->lost += is_sound ? 0 : 1;
+		if (is_sound)
+			return;
+		outcome->lost++;
+		if (entry.type < CACHE_TYPE_COUNT)
+			shard_count_event(shard, entry.type, METRIC_CACHE_LOST);
 		return;
 	}
 	room_mark_locked(shard, entry.extent, entry_grains(&entry), true);
@@ -160,6 +164,8 @@ struct repair_outcome shard_repair_locked(struct shard *shard, bool checksums)
 	WORDS_STORE(shard->header->serial, newest_serial > serial ? newest_serial : serial);
 	WORDS_STORE(shard->header->repairs, WORDS_LOAD(shard->header->repairs) + 1);
 	shard_end_locked(shard);
+	if (shard->cache->metrics)
+		metrics_add(shard->cache->metrics, METRIC_REPAIRS, 1);
 	return outcome;
 }
 

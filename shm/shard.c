@@ -206,8 +206,6 @@ int shard_lock(struct shard *shard, unsigned wait_us)
 	    limit_is_sound(shard))
 		return 0;
 	shard_repair_locked(shard, false);
-	if (shard->cache->metrics)
-		metrics_add(shard->cache->metrics, METRIC_REPAIRS, 1);
 	if (taken == LOCK_OWNER_DIED)
 		lock_mark_repaired(&shard->header->lock);
 	return 0;

@@ -159,7 +159,8 @@ struct repair_outcome {
 	uint64_t live;
 	uint64_t lost; /* entries that were LIVE and contradicted something */
 };
-/* Rebuilds everything from LIVE slots; leaves the sequence even. May be killed anywhere. */
+/* Rebuilds everything from LIVE slots; leaves the sequence even. May be killed anywhere. Counts
+ * itself, and what is lost by type. */
 struct repair_outcome shard_repair_locked(struct shard *shard, bool checksums);
 bool shard_is_sound_locked(struct shard *shard, bool checksums);
 /* Fresh shard in zeroed memory. 0 or -errno. */

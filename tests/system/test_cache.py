@@ -65,14 +65,19 @@ def test_verify_finds_a_sound_cache(daemon):
     assert shown.returncode == 0 and "all sound" in shown.stdout
 
 
-def test_verify_repairs_what_was_scribbled_over(daemon):
-    fill(daemon)
+def scribble(daemon):
+    """Into an entry of the type result."""
     segment, = [path for path in daemon.segments() if not path.name.endswith("-metrics")]
     with open(segment, "r+b") as file:
         data = file.read()
         at = data.rindex(b"order_id") if b"order_id" in data else data.rindex(b"columns")
         file.seek(at)
         file.write(b"X")
+
+
+def test_verify_repairs_what_was_scribbled_over(daemon):
+    fill(daemon)
+    scribble(daemon)
     found = daemon.ctl_json("cache", "verify")
     assert found["repaired"] == 1 and found["lost"] == 1, found
     assert daemon.ctl_json("cache", "verify")["repaired"] == 0
@@ -138,4 +143,16 @@ def test_figures_with_the_router_stopped(daemon):
 
 def test_stats_count_repairs(daemon):
     assert daemon.stats()["cache_stats"]["repairs"] == 0
+    fill(daemon)
+    assert daemon.stats()["cache_stats"]["sql"]["lost"] == 0
+    scribble(daemon)
+    daemon.kill("watcher", signal.SIGSEGV)  # such a death has every checksum looked at
+
+    def repaired():
+        """the repair in the statistics"""
+        return daemon.stats()["cache_stats"]["repairs"] == 1
+
+    process.wait_until(repaired)
+    stats = daemon.stats()["cache_stats"]
+    assert stats["sql"]["lost"] == 1 and stats["llm"]["lost"] == 0
     assert daemon.stats()["response_times"]["p999_ms"] >= 0

@@ -499,7 +499,7 @@ SCHEMA = {"database": "shop", "version": "8f", "schemas": [{"name": "public", "t
          "schema": "public", "table": "customers", "columns": ["id"]}}]},
     {"name": "sales", "kind": "view", "row_estimate": -1, "columns": [], "primary_key": [],
      "foreign_keys": []}]}]}
-CACHE = dict.fromkeys(["hits", "misses", "entries", "bytes", "evictions", "expired", "stale", "dropped"], 1234567)
+CACHE = dict.fromkeys(["hits", "misses", "entries", "bytes", "evictions", "expired", "stale", "lost", "dropped"], 1234567)
 STATS = {
     "total_requests": 1234567, "heuristic_routing": {"hits": 1000, "percentage": 81.0},
     "model_routing": {"hits": 12},

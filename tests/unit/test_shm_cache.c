@@ -506,6 +506,7 @@ static void test_database_names_are_given_back(void **state)
 /* An entry whose bytes were scribbled over is never returned, and verify finds it. */
 static void test_scribbled_value(void **state)
 {
+	struct metrics_sum sum;
 	struct shard shard;
 	struct entry entry;
 
@@ -526,6 +527,9 @@ static void test_scribbled_value(void **state)
 	assert_int_equal(cache_verify(scene.cache, true), 1);
 	assert_int_equal(scene_entries(&scene), 1);
 	assert_string_equal(scene_get(&scene, "other"), "intact");
+	metrics_read(scene.metrics, &sum);
+	assert_int_equal(sum.cache[CACHE_GROUP_CHAT][METRIC_CACHE_LOST], 1);
+	assert_int_equal(sum.counters[METRIC_REPAIRS], 1);
 }
 
 /* Every word of a shard's derived part scribbled over: noticed or harmless, never a crash. */
