@@ -5,105 +5,6 @@
 
 #include "common/clock.h"
 
-static char *segment_at(const struct cache *cache, uint64_t offset)
-{
-	return (char *)cache->header + offset;
-}
-
-struct shard shard_at(struct cache *cache, uint32_t index)
-{
-	const struct geometry *geometry = &cache->geometry;
-	char *start = segment_at(cache, geometry->shards_offset + index * geometry->shard_size);
-
-	return (struct shard){
-	    .cache = cache,
-	    .geometry = geometry,
-	    .header = (struct layout_shard *)start,
-	    .buckets = (_Atomic uint32_t *)(start + (sizeof(struct layout_shard) + 63) / 64 * 64),
-	    .used = (_Atomic uint64_t *)(start + geometry->used_offset),
-	    .starts = (_Atomic uint64_t *)(start + geometry->starts_offset),
-	    .arena = start + geometry->arena_offset,
-	};
-}
-
-/* The bucket takes the hash's low bits, so the shard takes the high ones. */
-struct shard shard_of_hash(struct cache *cache, uint64_t hash)
-{
-	return shard_at(cache, (uint32_t)(hash >> 48) & (cache->geometry.shard_count - 1));
-}
-
-struct layout_slot *slot_at(const struct shard *shard, uint32_t index)
-{
-	char *end = shard->arena + (size_t)shard->geometry->grains * LAYOUT_GRAIN;
-
-	return (struct layout_slot *)end - (index + (size_t)1);
-}
-
-void slot_read(const struct layout_slot *slot, struct entry *ret_entry)
-{
-	/* Acquire, and first: what a LIVE word's release published is seen by all later loads. */
-	uint64_t word = WORDS_LOAD_ACQUIRE(slot->word);
-	uint32_t kind = WORDS_LOAD(slot->kind);
-
-	*ret_entry = (struct entry){
-	    .word = word,
-	    .hash = WORDS_LOAD(slot->hash),
-	    .created_ms = WORDS_LOAD(slot->created_ms),
-	    .expires_ms = WORDS_LOAD(slot->expires_ms),
-	    .extent = WORDS_LOAD(slot->extent),
-	    .key_size = WORDS_LOAD(slot->key_size),
-	    .value_size = WORDS_LOAD(slot->value_size),
-	    .cost_us = WORDS_LOAD(slot->cost_us),
-	    .uses = WORDS_LOAD(slot->uses),
-	    .flush_generation = WORDS_LOAD(slot->flush_generation),
-	    .type = kind & 0xff,
-	    .database_index = kind >> 8 & 0xff,
-	    .relation_count = kind >> 16,
-	};
-}
-
-struct extent_parts entry_parts(const struct entry *entry)
-{
-	struct extent_parts parts;
-
-	parts.key =
-	    sizeof(struct layout_extent) + words_round(entry->relation_count * sizeof(uint32_t));
-	parts.value = parts.key + words_round(entry->key_size);
-	parts.size = parts.value + words_round(entry->value_size);
-	return parts;
-}
-
-uint32_t entry_grains(const struct entry *entry)
-{
-	return (uint32_t)((entry_parts(entry).size + LAYOUT_GRAIN - 1) / LAYOUT_GRAIN);
-}
-
-uint64_t entry_bytes(const struct entry *entry)
-{
-	return (uint64_t)entry_grains(entry) * LAYOUT_GRAIN + sizeof(struct layout_slot);
-}
-
-bool entry_fits(const struct shard *shard, const struct entry *entry, uint32_t limit)
-{
-	uint32_t grains = entry_grains(entry);
-
-	return entry->type < CACHE_TYPE_COUNT && entry->database_index < LAYOUT_DATABASE_INDEXES &&
-	       entry->relation_count <= LAYOUT_RELATIONS_MAX &&
-	       entry->value_size <= shard->geometry->max_value &&
-	       grains <= shard->geometry->entry_grains_max && entry->extent < limit &&
-	       grains <= limit - entry->extent;
-}
-
-struct layout_extent *extent_at(const struct shard *shard, uint32_t grain)
-{
-	return (struct layout_extent *)(shard->arena + (size_t)grain * LAYOUT_GRAIN);
-}
-
-_Atomic uint64_t *extent_words(const struct layout_extent *extent, size_t offset)
-{
-	return (_Atomic uint64_t *)((uintptr_t)extent + offset);
-}
-
 /* The key is compared in full by every get, and is in `hash`; everything else is in here. */
 uint64_t entry_checksum(const struct shard *shard, const struct entry *entry, uint64_t clock,
     const uint32_t *relations, const void *value)
@@ -139,14 +40,6 @@ uint64_t cache_hash(
 	return XXH3_64bits_withSeed(key.data, key.size, cache->hash_seed ^ salt);
 }
 
-/* Acquire: a get that begins after a flush returned must see it. */
-bool entry_is_flushed(const struct shard *shard, const struct entry *entry)
-{
-	return entry->flush_generation !=
-	       WORDS_LOAD_ACQUIRE(
-	           shard->cache->header->flush_generation[entry->type][entry->database_index]);
-}
-
 bool entry_is_stale(
     const struct shard *shard, const struct entry *entry, uint64_t clock, const uint32_t *relations)
 {
@@ -162,16 +55,6 @@ bool entry_is_stale(
 		    clock)
 			return true;
 	return false;
-}
-
-void shard_read_dependencies(
-    const struct shard *shard, const struct entry *entry, uint64_t *ret_clock, uint32_t *relations)
-{
-	const struct layout_extent *extent = extent_at(shard, entry->extent);
-
-	words_copy_out(relations, extent_words(extent, sizeof(*extent)),
-	    entry->relation_count * sizeof(*relations));
-	*ret_clock = WORDS_LOAD(extent->clock);
 }
 
 static const enum cache_group groups[CACHE_TYPE_COUNT] = {

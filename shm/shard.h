@@ -54,8 +54,30 @@ struct shard {
 /* segment.c: the handle of a segment mapped whole, on the heap; NULL where its header is not one
  * of this program, this boot and this size. Reads the header's page only. */
 struct cache *segment_open(void *memory, uint64_t size);
-struct shard shard_at(struct cache *cache, uint32_t index);
-struct shard shard_of_hash(struct cache *cache, uint64_t hash);
+
+/* What every get goes through is inline: a fifth of its time. */
+static inline struct shard shard_at(struct cache *cache, uint32_t index)
+{
+	const struct geometry *geometry = &cache->geometry;
+	char *start =
+	    (char *)cache->header + geometry->shards_offset + index * geometry->shard_size;
+
+	return (struct shard){
+	    .cache = cache,
+	    .geometry = geometry,
+	    .header = (struct layout_shard *)start,
+	    .buckets = (_Atomic uint32_t *)(start + (sizeof(struct layout_shard) + 63) / 64 * 64),
+	    .used = (_Atomic uint64_t *)(start + geometry->used_offset),
+	    .starts = (_Atomic uint64_t *)(start + geometry->starts_offset),
+	    .arena = start + geometry->arena_offset,
+	};
+}
+
+/* The bucket takes the hash's low bits, so the shard takes the high ones. */
+static inline struct shard shard_of_hash(struct cache *cache, uint64_t hash)
+{
+	return shard_at(cache, (uint32_t)(hash >> 48) & (cache->geometry.shard_count - 1));
+}
 
 static inline _Atomic uint32_t *bucket_of(const struct shard *shard, uint64_t hash)
 {
@@ -79,29 +101,102 @@ static inline uint32_t uses_of(uint32_t times, uint64_t serial)
 	return times << LAYOUT_USES_LAST_BITS |
 	       (uint32_t)(serial >> LAYOUT_USES_PUTS_BITS & LAYOUT_USES_LAST_MASK);
 }
-struct layout_slot *slot_at(const struct shard *shard, uint32_t index);
-void slot_read(const struct layout_slot *slot, struct entry *ret_entry);
-static inline enum layout_state slot_state(uint64_t word)
-{
-	return (enum layout_state)(word & LAYOUT_STATE_MASK);
-}
 
 /* Parts of an entry's extent, in bytes from its start. */
 struct extent_parts {
 	size_t key, value, size;
 };
-struct extent_parts entry_parts(const struct entry *entry);
-uint32_t entry_grains(const struct entry *entry);
+
+static inline struct layout_slot *slot_at(const struct shard *shard, uint32_t index)
+{
+	char *end = shard->arena + (size_t)shard->geometry->grains * LAYOUT_GRAIN;
+
+	return (struct layout_slot *)end - (index + (size_t)1);
+}
+
+static inline void slot_read(const struct layout_slot *slot, struct entry *ret_entry)
+{
+	/* Acquire, and first: what a LIVE word's release published is seen by all later loads. */
+	uint64_t word = WORDS_LOAD_ACQUIRE(slot->word);
+	uint32_t kind = WORDS_LOAD(slot->kind);
+
+	*ret_entry = (struct entry){
+	    .word = word,
+	    .hash = WORDS_LOAD(slot->hash),
+	    .created_ms = WORDS_LOAD(slot->created_ms),
+	    .expires_ms = WORDS_LOAD(slot->expires_ms),
+	    .extent = WORDS_LOAD(slot->extent),
+	    .key_size = WORDS_LOAD(slot->key_size),
+	    .value_size = WORDS_LOAD(slot->value_size),
+	    .cost_us = WORDS_LOAD(slot->cost_us),
+	    .uses = WORDS_LOAD(slot->uses),
+	    .flush_generation = WORDS_LOAD(slot->flush_generation),
+	    .type = kind & 0xff,
+	    .database_index = kind >> 8 & 0xff,
+	    .relation_count = kind >> 16,
+	};
+}
+
+static inline struct extent_parts entry_parts(const struct entry *entry)
+{
+	struct extent_parts parts;
+
+	parts.key =
+	    sizeof(struct layout_extent) + words_round(entry->relation_count * sizeof(uint32_t));
+	parts.value = parts.key + words_round(entry->key_size);
+	parts.size = parts.value + words_round(entry->value_size);
+	return parts;
+}
+
+static inline uint32_t entry_grains(const struct entry *entry)
+{
+	return (uint32_t)((entry_parts(entry).size + LAYOUT_GRAIN - 1) / LAYOUT_GRAIN);
+}
+
 /* What it takes of a shard: its grains and its slot. */
-uint64_t entry_bytes(const struct entry *entry);
+static inline uint64_t entry_bytes(const struct entry *entry)
+{
+	return (uint64_t)entry_grains(entry) * LAYOUT_GRAIN + sizeof(struct layout_slot);
+}
+
 /* Whether all of it lies before grain `limit` and nothing in it is out of range. */
-bool entry_fits(const struct shard *shard, const struct entry *entry, uint32_t limit);
-struct layout_extent *extent_at(const struct shard *shard, uint32_t grain);
-_Atomic uint64_t *extent_words(const struct layout_extent *extent, size_t offset);
+static inline bool entry_fits(const struct shard *shard, const struct entry *entry, uint32_t limit)
+{
+	uint32_t grains = entry_grains(entry);
+
+	return entry->type < CACHE_TYPE_COUNT && entry->database_index < LAYOUT_DATABASE_INDEXES &&
+	       entry->relation_count <= LAYOUT_RELATIONS_MAX &&
+	       entry->value_size <= shard->geometry->max_value &&
+	       grains <= shard->geometry->entry_grains_max && entry->extent < limit &&
+	       grains <= limit - entry->extent;
+}
+
+static inline struct layout_extent *extent_at(const struct shard *shard, uint32_t grain)
+{
+	return (struct layout_extent *)(shard->arena + (size_t)grain * LAYOUT_GRAIN);
+}
+
+static inline _Atomic uint64_t *extent_words(const struct layout_extent *extent, size_t offset)
+{
+	return (_Atomic uint64_t *)((uintptr_t)extent + offset);
+}
+
+static inline enum layout_state slot_state(uint64_t word)
+{
+	return (enum layout_state)(word & LAYOUT_STATE_MASK);
+}
+
 uint64_t entry_checksum(const struct shard *shard, const struct entry *entry, uint64_t clock,
     const uint32_t *relations, const void *value);
-/* Flushed, or past its time; or older than a relation it depends on. */
-bool entry_is_flushed(const struct shard *shard, const struct entry *entry);
+/* Acquire: a get that begins after a flush returned must see it. */
+static inline bool entry_is_flushed(const struct shard *shard, const struct entry *entry)
+{
+	return entry->flush_generation !=
+	       WORDS_LOAD_ACQUIRE(
+	           shard->cache->header->flush_generation[entry->type][entry->database_index]);
+}
+
+/* Older than a relation it depends on. */
 bool entry_is_stale(const struct shard *shard, const struct entry *entry, uint64_t clock,
     const uint32_t *relations);
 uint64_t cache_hash(
@@ -127,8 +222,15 @@ int shard_pop_free_locked(struct shard *shard, uint32_t *ret_index);
 void shard_push_free_locked(struct shard *shard, uint32_t index);
 void shard_count_locked(struct shard *shard, const struct entry *entry, bool add);
 /* Reads an entry's relations and clock; `relations` has room for LAYOUT_RELATIONS_MAX. */
-void shard_read_dependencies(
-    const struct shard *shard, const struct entry *entry, uint64_t *ret_clock, uint32_t *relations);
+static inline void shard_read_dependencies(
+    const struct shard *shard, const struct entry *entry, uint64_t *ret_clock, uint32_t *relations)
+{
+	const struct layout_extent *extent = extent_at(shard, entry->extent);
+
+	words_copy_out(relations, extent_words(extent, sizeof(*extent)),
+	    entry->relation_count * sizeof(*relations));
+	*ret_clock = WORDS_LOAD(extent->clock);
+}
 
 /* room.c: the bitmaps. Grain numbers; LAYOUT_NONE where there is none. */
 uint32_t room_find_locked(struct shard *shard, uint32_t grains);
