@@ -256,10 +256,13 @@ static void people_top(const msgpack_object *map)
 	    {"cost_ms", LIST_NUMBER, "cost ms"},
 	    {"uses", LIST_COUNT, "uses"},
 	};
+	char total[CTL_NUMBER], size[CTL_NUMBER];
 	size_t count;
 
 	ctl_map_list(map, "entries", &count);
-	printf("%zu entries by %s\n", count, ctl_map_text(map, "by"));
+	printf("%zu of %s entries (%s) by %s\n", count,
+	    ctl_count(total, ctl_map_integer(map, "total_entries")),
+	    ctl_size(size, ctl_map_integer(map, "total_bytes")), ctl_map_text(map, "by"));
 	LIST(map, "entries", entries);
 }
 

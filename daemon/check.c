@@ -273,18 +273,20 @@ static int top(const struct options *options)
 {
 	CLEAN(buffer) struct buffer report = BUFFER_INIT;
 	struct cache_listed entries[TOP_MAX];
+	struct cache_top found;
 	struct cache *cache;
-	size_t count;
 	int error = attach(options, &cache);
 
 	if (error)
 		return error;
-	count = cache_top(cache, options->type_mask, options->order, options->limit, entries);
-	pack_map(&report, 2);
+	cache_top(cache, options->type_mask, options->order, options->limit, entries, &found);
+	pack_map(&report, 4);
 	pack_pair_string(&report, "by", order_names[options->order]);
+	pack_pair_int(&report, "total_entries", (int64_t)found.entries);
+	pack_pair_int(&report, "total_bytes", (int64_t)found.bytes);
 	pack_string(&report, "entries");
-	pack_array(&report, count);
-	for (size_t i = 0; i < count; i++)
+	pack_array(&report, found.listed);
+	for (size_t i = 0; i < found.listed; i++)
 		pack_listed(cache, &entries[i], &report);
 	return write_report(CHILD_FD_CONTROL, &report);
 }

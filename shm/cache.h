@@ -110,9 +110,13 @@ struct cache_listed {
 	uint64_t cost_us;
 	uint32_t uses; /* about, and at most LAYOUT_USES_MAX */
 };
-/* The first `limit` valid entries in that order, by a walk without a lock. Returns how many. */
-size_t cache_top(struct cache *cache, unsigned type_mask, enum cache_order order, size_t limit,
-    struct cache_listed *ret_entries);
+struct cache_top {
+	size_t listed;
+	uint64_t entries, bytes; /* of all that are valid, listed or not */
+};
+/* The first `limit` entries in that order that a get could return, by a walk without a lock. */
+void cache_top(struct cache *cache, unsigned type_mask, enum cache_order order, size_t limit,
+    struct cache_listed *ret_entries, struct cache_top *ret_top);
 /* The name of a claimed database; empty where there is none. */
 struct bytes cache_database_name(const struct cache *cache, int database);
 

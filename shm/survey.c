@@ -68,25 +68,43 @@ static size_t insert(struct cache_listed *entries, size_t count, size_t limit,
 	return count;
 }
 
-/* What was read of a slot is of one entry only if its word is still the same afterwards. */
+static bool is_unchanged(const struct layout_slot *slot, const struct entry *entry)
+{
+	atomic_thread_fence(memory_order_acquire);
+	return WORDS_LOAD(slot->word) == entry->word;
+}
+
+static bool read_stale(const struct shard *shard, const struct entry *entry)
+{
+	uint32_t relations[LAYOUT_RELATIONS_MAX];
+	uint64_t clock;
+
+	shard_read_dependencies(shard, entry, &clock, relations);
+	return entry_is_stale(shard, entry, clock, relations);
+}
+
+/*
+ * What was read is of one entry only if the slot's word is still the same afterwards. Valid is
+ * what a get would return: neither past its time, nor flushed, nor older than a relation of its.
+ */
 static bool read_valid(
     const struct shard *shard, uint32_t index, int64_t now_ms, struct entry *ret_entry)
 {
 	const struct layout_slot *slot = slot_at(shard, index);
 
 	slot_read(slot, ret_entry);
-	atomic_thread_fence(memory_order_acquire);
-	return slot_state(ret_entry->word) == LAYOUT_LIVE &&
-	       WORDS_LOAD(slot->word) == ret_entry->word &&
-	       entry_fits(shard, ret_entry, shard->geometry->grains) &&
-	       ret_entry->expires_ms > now_ms && !entry_is_flushed(shard, ret_entry);
+	if (slot_state(ret_entry->word) != LAYOUT_LIVE || !is_unchanged(slot, ret_entry) ||
+	    !entry_fits(shard, ret_entry, shard->geometry->grains))
+		return false;
+	return ret_entry->expires_ms > now_ms && !entry_is_flushed(shard, ret_entry) &&
+	       !read_stale(shard, ret_entry) && is_unchanged(slot, ret_entry);
 }
 
-size_t cache_top(struct cache *cache, unsigned type_mask, enum cache_order order, size_t limit,
-    struct cache_listed *ret_entries)
+void cache_top(struct cache *cache, unsigned type_mask, enum cache_order order, size_t limit,
+    struct cache_listed *ret_entries, struct cache_top *ret_top)
 {
 	int64_t now_ms = clock_now_ms();
-	size_t count = 0;
+	struct cache_top top = {0};
 
 	for (uint32_t i = 0; i < cache->geometry.shard_count; i++) {
 		struct shard shard = shard_at(cache, i);
@@ -98,12 +116,13 @@ size_t cache_top(struct cache *cache, unsigned type_mask, enum cache_order order
 			if (!read_valid(&shard, k, now_ms, &entry) ||
 			    !(type_mask >> entry.type & 1))
 				continue;
-			count = insert(ret_entries, count, limit, order,
+			top.entries++;
+			top.bytes += entry_bytes(&entry);
+			top.listed = insert(ret_entries, top.listed, limit, order,
 			    &(struct cache_listed){
 			        .type = (enum cache_type)entry.type,
 			        .database = (int)entry.database_index - 1,
-			        .bytes = (uint64_t)entry_grains(&entry) * LAYOUT_GRAIN +
-			                 sizeof(struct layout_slot),
+			        .bytes = entry_bytes(&entry),
 			        .age_ms = now_ms - entry.created_ms,
 			        .left_ms = entry.expires_ms - now_ms,
 			        .cost_us = entry.cost_us,
@@ -111,7 +130,7 @@ size_t cache_top(struct cache *cache, unsigned type_mask, enum cache_order order
 			    });
 		}
 	}
-	return count;
+	*ret_top = top;
 }
 
 struct bytes cache_database_name(const struct cache *cache, int database)

@@ -382,6 +382,15 @@ static void test_relations(void **state)
 	assert_non_null(scene_get_of(&scene, CACHE_RESULT, shop, "q", -1));
 }
 
+static size_t list(
+    unsigned type_mask, enum cache_order order, size_t limit, struct cache_listed *entries)
+{
+	struct cache_top top;
+
+	cache_top(scene.cache, type_mask, order, limit, entries, &top);
+	return top.listed;
+}
+
 static void test_top(void **state)
 {
 	int shop = cache_database(scene.cache, bytes_of_string("shop"));
@@ -401,24 +410,76 @@ static void test_top(void **state)
 	}
 	for (int i = 0; i < 3; i++)
 		scene_get_of(&scene, CACHE_CHAT, shop, "4", -1);
-	assert_int_equal(cache_top(scene.cache, ~0u, CACHE_BY_SIZE, 3, top), 3);
+	assert_int_equal(list(~0u, CACHE_BY_SIZE, 3, top), 3);
 	assert_true(top[0].bytes > top[1].bytes && top[1].bytes > top[2].bytes);
 	assert_in_range(top[0].bytes, 2000, 2300);
 	assert_int_equal(top[0].type, CACHE_RESULT);
 	assert_int_equal(top[0].database, shop);
-	assert_int_equal(cache_top(scene.cache, ~0u, CACHE_BY_USE, 1, top), 1);
+	assert_int_equal(list(~0u, CACHE_BY_USE, 1, top), 1);
 	assert_int_equal(top[0].uses, 3);
 	assert_in_range(top[0].bytes, 500, 700);
-	assert_int_equal(cache_top(scene.cache, 1u << CACHE_CHAT, CACHE_BY_COST, 3, top), 3);
+	assert_int_equal(list(1u << CACHE_CHAT, CACHE_BY_COST, 3, top), 3);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(top[i].type, CACHE_CHAT);
 	assert_true(top[0].cost_us >= top[1].cost_us && top[1].cost_us >= top[2].cost_us);
 
 	/* What is no longer valid is not shown. */
 	cache_flush(scene.cache, 1u << CACHE_CHAT, CACHE_NO_DATABASE);
-	assert_int_equal(cache_top(scene.cache, 1u << CACHE_CHAT, CACHE_BY_SIZE, 3, top), 0);
+	assert_int_equal(list(1u << CACHE_CHAT, CACHE_BY_SIZE, 3, top), 0);
 	scene_clock_advance(60001);
-	assert_int_equal(cache_top(scene.cache, ~0u, CACHE_BY_SIZE, 3, top), 0);
+	assert_int_equal(list(~0u, CACHE_BY_SIZE, 3, top), 0);
+}
+
+static void assert_top_holds(uint64_t entries, const char *why)
+{
+	struct cache_listed listed[32];
+	struct cache_top top;
+	uint64_t bytes = 0;
+
+	cache_top(scene.cache, ~0u, CACHE_BY_SIZE, 32, listed, &top);
+	for (size_t i = 0; i < top.listed; i++)
+		bytes += listed[i].bytes;
+	if (top.listed != entries || top.entries != entries || top.bytes != bytes)
+		fail_msg("%s: %zu listed, %zu in all", why, top.listed, (size_t)top.entries);
+}
+
+/* Only what a get could return is listed, and the sums are those of just that. */
+static void test_top_leaves_out_what_is_no_longer_valid(void **state)
+{
+	int shop = cache_database(scene.cache, bytes_of_string("shop"));
+	/* Not by name: two names may share a clock. */
+	const uint64_t customers = 1, orders = 2, both[] = {customers, orders};
+	struct cache_usage usage;
+	struct cache_listed one;
+	struct cache_top top;
+	char key[16];
+
+	(void)state;
+	for (unsigned i = 0; i < 12; i++) {
+		struct cache_put put = scene_put_of(CACHE_RESULT, "", "value");
+
+		snprintf(key, sizeof(key), "%u", i);
+		put.key = bytes_of_string(key);
+		put.database = shop;
+		put.clock = cache_clock(scene.cache, shop);
+		put.relations = both;
+		put.relation_count = i % 3; /* none, customers, both */
+		put.ttl_ms = i < 6 ? 10000 : 60000;
+		assert_int_equal(cache_put(scene.cache, &put), CACHE_OK);
+	}
+	assert_top_holds(12, "all are valid");
+	cache_usage(scene.cache, &usage);
+	cache_top(scene.cache, ~0u, CACHE_BY_SIZE, 1, &one, &top);
+	assert_int_equal(top.listed, 1);
+	assert_int_equal(top.entries, usage.entries[CACHE_RESULT]);
+	assert_int_equal(top.bytes, usage.bytes[CACHE_RESULT]);
+
+	cache_touch(scene.cache, shop, orders);
+	assert_top_holds(8, "orders changed");
+	scene_clock_advance(10001);
+	assert_top_holds(4, "half expired");
+	cache_flush(scene.cache, 1u << CACHE_RESULT, shop);
+	assert_top_holds(0, "flushed");
 }
 
 /* A shard whose lock stays taken is told, not passed over in silence. */
@@ -593,6 +654,7 @@ int main(void)
 	    TEST(test_put_after_flush),
 	    TEST(test_relations),
 	    TEST(test_top),
+	    TEST(test_top_leaves_out_what_is_no_longer_valid),
 	    TEST(test_verify_tells_what_it_skipped),
 	    TEST(test_databases),
 	    TEST(test_database_names_are_given_back),
