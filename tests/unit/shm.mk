@@ -21,3 +21,5 @@ check_SCRIPTS += tests/unit/test_optimax_check.sh
 EXTRA_DIST += tests/unit/test_optimax_check.sh
 check_SCRIPTS += tests/unit/test_eviction.sh
 EXTRA_DIST += tests/unit/test_eviction.sh
+check_SCRIPTS += tests/unit/test_cache_bytes.sh
+EXTRA_DIST += tests/unit/test_cache_bytes.sh
