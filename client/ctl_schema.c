@@ -1,5 +1,6 @@
 #include "client/ctl.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *schema_of(const msgpack_object *schema)
@@ -7,12 +8,19 @@ static const char *schema_of(const msgpack_object *schema)
 	return ctl_map_text(schema, "name");
 }
 
+static const char *kind_of(const msgpack_object *table, char *text, size_t size)
+{
+	snprintf(text, size, "%s%s", ctl_map_text(table, "kind"),
+	    optimax_get(table, "not_allowed") ? ", not allowed" : "");
+	return text;
+}
+
 /* ---- all tables ---- */
 
 static void schema_list(const msgpack_object *schemas, size_t schema_count)
 {
 	struct ctl_table *table = ctl_table_new();
-	char rows[CTL_NUMBER];
+	char rows[CTL_NUMBER], kind[64];
 
 	if (schema_count > 1)
 		ctl_table_column(table, "schema", CTL_LEFT);
@@ -32,7 +40,7 @@ static void schema_list(const msgpack_object *schemas, size_t schema_count)
 			if (schema_count > 1)
 				ctl_table_cell(table, schema_of(&schemas[s]));
 			ctl_table_cell(table, ctl_map_text(&tables[t], "name"));
-			ctl_table_cell(table, ctl_map_text(&tables[t], "kind"));
+			ctl_table_cell(table, kind_of(&tables[t], kind, sizeof(kind)));
 			/* PostgreSQL has -1 where a table was never analysed. */
 			ctl_table_cell(
 			    table, !estimate || ctl_map_number(&tables[t], "row_estimate") < 0
@@ -118,6 +126,10 @@ static void schema_table(const msgpack_object *schema, const msgpack_object *tab
 		    ctl_count(number, (int64_t)ctl_map_number(table, "row_estimate")));
 	printf("%s", *comment ? ": " : "");
 	ctl_print_text(stdout, comment);
+	if (optimax_get(table, "not_allowed")) {
+		printf("\nno statement may read it: it ");
+		ctl_print_text(stdout, ctl_map_text(table, "not_allowed"));
+	}
 	printf("\n\n");
 	ctl_table_column(printed, "column", CTL_LEFT);
 	ctl_table_column(printed, "type", CTL_LEFT);

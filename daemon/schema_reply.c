@@ -53,11 +53,13 @@ static void pack_foreign_key(const struct snapshot_table *table,
 
 static void pack_table(const struct snapshot_table *table, struct buffer *message)
 {
-	pack_map(message, 6u + (table->comment != NULL));
+	pack_map(message, 6u + (table->comment != NULL) + (table->refusal != NULL));
 	pack_pair_string(message, "name", table->name);
 	pack_pair_string(message, "kind", kind_names[table->kind]);
 	if (table->comment)
 		pack_pair_string(message, "comment", table->comment);
+	if (table->refusal)
+		pack_pair_string(message, "not_allowed", table->refusal);
 	pack_pair_int(message, "row_estimate", table->row_estimate);
 	pack_string(message, "columns");
 	pack_array(message, table->column_count);

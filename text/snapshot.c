@@ -216,6 +216,11 @@ static int compare_string_to(const void *key, const void *member)
 	return strcmp(key, *(const char *const *)member);
 }
 
+bool snapshot_is_open(const struct snapshot_table *table)
+{
+	return table->readable && !table->refusal;
+}
+
 bool snapshot_is_catalog_call(const struct snapshot *snapshot, const char *name)
 {
 	return snapshot->catalog_call_count &&

@@ -83,10 +83,15 @@ struct snapshot_table {
 	size_t foreign_key_count;
 	struct snapshot_foreign_key *foreign_keys;
 	bool row_security; /* which rows are seen depends on who reads */
+	const char *refusal; /* why no statement may read it; NULL: it may, where it is readable */
+	bool foreign_parts; /* a partition or child of it is a foreign table */
+	/* Functions from outside pg_catalog that reading it may call: in a view's body, in checks
+	 * of its columns' domains, in casts that PostgreSQL puts in by itself. */
+	struct snapshot_objects functions;
 	/* Of a view or materialized view. */
 	bool invoker; /* reads with the rights of who asks, not of its owner */
 	const char *definition; /* as pg_get_viewdef writes it; NULL: none, or too long */
-	struct snapshot_objects functions, operators; /* used by it, from outside pg_catalog */
+	struct snapshot_objects operators; /* used by it, from outside pg_catalog */
 	struct snapshot_objects reads; /* relations, by schema and name */
 };
 
@@ -134,6 +139,8 @@ const struct snapshot_object *snapshot_find_object(
 /* The next of the same name, or NULL. */
 const struct snapshot_object *snapshot_next_object(
     const struct snapshot_objects *objects, const struct snapshot_object *object);
+/* Whether statements may read it: what is offered to those who write them. */
+bool snapshot_is_open(const struct snapshot_table *table);
 bool snapshot_is_catalog_call(const struct snapshot *snapshot, const char *name);
 /* The index of the column, or -1. */
 int snapshot_find_column(const struct snapshot_table *table, const char *name);

@@ -15,9 +15,9 @@
 #include "common/pack.h"
 
 enum {
-	FORMAT = 2,
+	FORMAT = 3,
 	BODY_FIELDS = 10,
-	TABLE_FIELDS = 15,
+	TABLE_FIELDS = 17,
 	OBJECT_FIELDS = 5,
 	COLUMN_FIELDS = 8,
 	FOREIGN_KEY_FIELDS = 4,
@@ -111,6 +111,8 @@ static void pack_table(struct buffer *out, const struct snapshot_table *table, b
 	for (size_t i = 0; i < table->foreign_key_count; i++)
 		pack_foreign_key(out, &table->foreign_keys[i]);
 	pack_bool(out, table->row_security);
+	pack_bool(out, table->foreign_parts);
+	pack_optional(out, table->refusal);
 	pack_bool(out, table->invoker);
 	pack_optional(out, table->definition);
 	pack_objects(out, &table->functions);
@@ -385,6 +387,8 @@ static void read_table(struct reader *reader, struct snapshot_table *table)
 		read_foreign_key(reader, table, &table->foreign_keys[i]);
 
 	table->row_security = read_bool(reader);
+	table->foreign_parts = read_bool(reader);
+	table->refusal = read_text(reader, true);
 	table->invoker = read_bool(reader);
 	table->definition = read_text(reader, true);
 	read_objects(reader, &table->functions);

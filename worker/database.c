@@ -15,6 +15,7 @@
 #include "common/message.h"
 #include "shm/segment.h"
 #include "worker/own_database.h"
+#include "worker/parser_stack.h"
 #include "worker/policy.h"
 #include "worker/query_job.h"
 #include "worker/validate.h"
@@ -27,7 +28,6 @@ enum {
 	ADDRESS_SPACE_BYTES = 128 << 20,
 	RESULT_COPIES = 5,
 	OVERLOADED_RETRY_MS = 50,
-	STACK_BYTES = 8 << 20,
 	KEPT_BYTES = 8 << 20,
 };
 
@@ -301,23 +301,6 @@ static void limit_memory(const struct child_config *config, int64_t limit_bytes)
 #endif
 }
 
-/* PostgreSQL's parser descends as deep as a statement nests. The kernel looks at the limit when the
- * stack grows, and leaves it 128 MiB of addresses at least, so that raising it now is enough. */
-static void ensure_stack(struct child *child)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_STACK, &limit) < 0 || limit.rlim_cur >= STACK_BYTES)
-		return;
-	limit.rlim_cur = STACK_BYTES;
-	if (setrlimit(RLIMIT_STACK, &limit) == 0)
-		return;
-	log_error("the stack is limited to %llu KiB, but statements may need %d KiB; raise the "
-	          "hard limit (LimitSTACK=, ulimit -Hs)",
-	    (unsigned long long)limit.rlim_max / 1024, STACK_BYTES / 1024);
-	child_fail(child);
-}
-
 /* A statement's parse tree takes megabytes for a millisecond: giving them back to the kernel and
  * taking them anew was a sixth of the time. */
 static void keep_memory(void)
@@ -375,7 +358,8 @@ static void configure(struct child *child)
 		query_job_init(
 		    &worker->job, &worker->resources, on_job_finished, on_job_part, worker);
 		attach_segments(worker);
-		ensure_stack(child);
+		if (!parser_stack_ensure())
+			child_fail(child);
 		keep_memory();
 	}
 	limit_memory(child->config, worker->resources.database->limit_bytes);

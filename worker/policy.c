@@ -105,3 +105,17 @@ struct policy_names policy_names(
 	}
 	return names;
 }
+
+const struct snapshot_object *policy_refused_use(
+    const struct policy *policy, const struct snapshot_objects *uses, bool *impure)
+{
+	for (size_t i = 0; i < uses->count; i++) {
+		const struct snapshot_object *object = &uses->items[i];
+
+		if (policy_function(policy, object->schema, object->name, object->extension) !=
+		    ALLOWANCE_GIVEN)
+			return object;
+		*impure |= !object->pure;
+	}
+	return NULL;
+}

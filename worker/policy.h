@@ -53,3 +53,6 @@ struct policy_names {
 };
 struct policy_names policy_names(
     const struct policy *policy, const struct snapshot_objects *objects, const char *name);
+/* The first of them that is not allowed, or NULL; *impure: also set where one is not immutable. */
+const struct snapshot_object *policy_refused_use(
+    const struct policy *policy, const struct snapshot_objects *uses, bool *impure);

@@ -22,7 +22,7 @@ struct prompt_schema {
 	const struct snapshot *snapshot;
 	struct linking *linking;
 	bool share_values;
-	bool is_whole; /* `whole` has all readable tables */
+	bool is_whole; /* `whole` has all open tables */
 	struct buffer whole;
 };
 
@@ -188,7 +188,7 @@ static void write_whole(struct prompt_schema *schema)
 {
 	schema->is_whole = true;
 	for (size_t i = 0; i < schema->snapshot->table_count && schema->is_whole; i++) {
-		if (schema->snapshot->tables[i].readable)
+		if (snapshot_is_open(&schema->snapshot->tables[i]))
 			write_table(schema, i, NULL, &schema->whole);
 		schema->is_whole = schema->whole.size <= WHOLE_BYTES_MAX;
 	}
@@ -236,22 +236,22 @@ static bool write_fitting(const struct prompt_schema *schema, size_t table,
 static void write_linked(const struct prompt_schema *schema, struct bytes question,
     size_t max_bytes, struct buffer *buffer)
 {
-	size_t start = buffer->size, shown = 0, readable = 0;
+	size_t start = buffer->size, shown = 0, open = 0;
 	struct linking_ranks ranks;
 
 	linking_rank(schema->linking, question, &ranks);
 	for (size_t i = 0; i < ranks.count && shown < LINKED_TABLES_MAX; i++) {
 		size_t table = ranks.tables[i].table;
 
-		if (schema->snapshot->tables[table].readable)
+		if (snapshot_is_open(&schema->snapshot->tables[table]))
 			shown += write_fitting(
 			    schema, table, &ranks, max_bytes - (buffer->size - start), buffer);
 	}
 	linking_ranks_deinit(&ranks);
 	for (size_t i = 0; i < schema->snapshot->table_count; i++)
-		readable += schema->snapshot->tables[i].readable;
-	if (readable > shown)
-		buffer_printf(buffer, "-- and %zu more tables\n", readable - shown);
+		open += snapshot_is_open(&schema->snapshot->tables[i]);
+	if (open > shown)
+		buffer_printf(buffer, "-- and %zu more tables\n", open - shown);
 }
 
 void prompt_schema_write(const struct prompt_schema *schema, struct bytes question,

@@ -132,6 +132,7 @@ static int take_tables(struct schema_builder *builder, const PGresult *result)
 		table->readable = cell_bool(result, row, 5);
 		table->row_estimate = strtoll(PQgetvalue(result, row, 6), NULL, 10);
 		table->row_security = cell_bool(result, row, 7);
+		table->foreign_parts = cell_bool(result, row, 8);
 		if (!table->schema || !table->name)
 			return -EBADMSG;
 		snapshot->table_count++;
@@ -403,7 +404,7 @@ static const struct {
 } takers[SCHEMA_QUERY_COUNT] = {
     [SCHEMA_FINGERPRINT] = {take_fingerprint, 1, -2},
     [SCHEMA_SCHEMAS] = {take_schemas, 1, -1},
-    [SCHEMA_TABLES] = {take_tables, 8, 6},
+    [SCHEMA_TABLES] = {take_tables, 9, 6},
     [SCHEMA_COLUMNS] = {take_columns, 7, -1},
     [SCHEMA_LABELS] = {take_labels, 3, -1},
     [SCHEMA_CONSTRAINTS] = {take_constraints, 7, -1},
@@ -415,7 +416,7 @@ static const struct {
     [SCHEMA_CAST_TYPES] = {schema_take_cast_types, 5, -1},
     [SCHEMA_CATALOG_CALLS] = {schema_take_catalog_calls, 1, -1},
     [SCHEMA_VIEWS] = {schema_take_views, 3, -1},
-    [SCHEMA_VIEW_USES] = {schema_take_view_uses, 7, -1},
+    [SCHEMA_USES] = {schema_take_uses, 7, -1},
 };
 
 static void hash_structure(
@@ -485,8 +486,8 @@ static bool is_unsampled(
 	const struct snapshot_column *column = &table->columns[place];
 
 	return table->readable && table->kind != TABLE_VIEW && table->kind != TABLE_FOREIGN &&
-	       column->kind == COLUMN_TEXT && column->sample_count == 0 && !id->many[place] &&
-	       !is_private(builder, table, place);
+	       !table->foreign_parts && column->kind == COLUMN_TEXT && column->sample_count == 0 &&
+	       !id->many[place] && !is_private(builder, table, place);
 }
 
 static const struct schema_table_id *id_of_table(const struct schema_builder *builder, size_t table)

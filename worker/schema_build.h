@@ -28,7 +28,7 @@ enum schema_query {
 	SCHEMA_CAST_TYPES,
 	SCHEMA_CATALOG_CALLS,
 	SCHEMA_VIEWS,
-	SCHEMA_VIEW_USES, /* after SCHEMA_VIEWS */
+	SCHEMA_USES, /* by views, and by the types of columns */
 	SCHEMA_QUERY_COUNT
 };
 

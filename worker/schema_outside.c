@@ -1,4 +1,4 @@
-/* What stands outside pg_catalog, and what views are made of. */
+/* What stands outside pg_catalog, and what views and the types of columns are made of. */
 #include <errno.h>
 
 #include "worker/schema_take.h"
@@ -73,15 +73,15 @@ int schema_take_views(struct schema_builder *builder, const PGresult *result)
 	return 0;
 }
 
-static struct snapshot_objects *uses_of(struct snapshot_table *view, char kind)
+static struct snapshot_objects *uses_of(struct snapshot_table *table, char kind)
 {
 	switch (kind) {
 	case 'f':
-		return &view->functions;
+		return &table->functions;
 	case 'o':
-		return &view->operators;
+		return &table->operators;
 	default:
-		return &view->reads;
+		return &table->reads;
 	}
 }
 
@@ -98,16 +98,16 @@ static int take_uses(struct schema_builder *builder, const PGresult *result, str
 	return 0;
 }
 
-/* Rows of one view and one kind stand together. */
-int schema_take_view_uses(struct schema_builder *builder, const PGresult *result)
+/* Rows of one table and one kind stand together. */
+int schema_take_uses(struct schema_builder *builder, const PGresult *result)
 {
 	for (int row = 0; row < PQntuples(result);) {
 		struct run run = run_at(result, row, 2);
 		struct schema_table_id *id = schema_find_id(builder, cell_oid(result, row, 0));
-		struct snapshot_table *view = id ? schema_table_of(builder, id) : NULL;
+		struct snapshot_table *table = id ? schema_table_of(builder, id) : NULL;
 		char kind = *PQgetvalue(result, row, 1);
 
-		if (view && take_uses(builder, result, run, uses_of(view, kind)) < 0)
+		if (table && take_uses(builder, result, run, uses_of(table, kind)) < 0)
 			return -EBADMSG;
 		row = run.end;
 	}

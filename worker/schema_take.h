@@ -67,4 +67,4 @@ int schema_take_types(struct schema_builder *builder, const PGresult *result);
 int schema_take_cast_types(struct schema_builder *builder, const PGresult *result);
 int schema_take_catalog_calls(struct schema_builder *builder, const PGresult *result);
 int schema_take_views(struct schema_builder *builder, const PGresult *result);
-int schema_take_view_uses(struct schema_builder *builder, const PGresult *result);
+int schema_take_uses(struct schema_builder *builder, const PGresult *result);

@@ -9,7 +9,9 @@
 #include <stddef.h>
 
 #include "common/bytes.h"
+struct child_database;
 struct policy;
+struct snapshot;
 
 enum check_code {
 	CHECK_ALLOW,
@@ -38,6 +40,8 @@ struct verdict {
 
 /* Without a snapshot in the policy every relation outside the catalogs is refused. */
 void validate(struct bytes sql, struct policy *policy, struct verdict *ret_verdict);
+/* Marks the tables of a sorted snapshot that no statement may read. */
+void validate_schema(struct snapshot *snapshot, const struct child_database *database);
 void verdict_free(struct verdict *verdict);
 /* The code's name in the protocol; "allow" for CHECK_ALLOW. */
 const char *check_code_name(enum check_code code);

@@ -1,5 +1,5 @@
-/* What names mean: functions, operators, types and relations against the tables of this folder
- * and the schema snapshot. */
+/* What names mean: functions, operators and types against the tables of this folder and the schema
+ * snapshot. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,12 +43,6 @@ static const struct allowed_cast {
 #define CAST(name, sql) {#name, sql},
 #include "worker/allowed_casts.def"
 #undef CAST
-};
-
-static const struct verdict_relation allowed_catalogs[] = {
-#define CATALOG(schema, name) {#schema, #name, false},
-#include "worker/allowed_catalogs.def"
-#undef CATALOG
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -132,7 +126,7 @@ static void note_purity(struct validation *validation, enum purity purity, size_
 		validation_not_cacheable(validation, not_cacheable[purity]);
 }
 
-static void note_impure(struct validation *validation)
+void validation_note_impure(struct validation *validation)
 {
 	validation_not_cacheable(validation, "a function of this database is not immutable");
 }
@@ -157,7 +151,7 @@ static bool check_own_function(struct validation *validation, const char *schema
 		    "databases[].allow.functions",
 		    schema, name, validation_place(validation));
 	if (!object || !object->pure)
-		note_impure(validation);
+		validation_note_impure(validation);
 	return true;
 }
 
@@ -181,7 +175,7 @@ bool name_check_function(
 		    "databases[].allow.functions",
 		    name, validation_place(validation), name);
 	if (outside.impure)
-		note_impure(validation);
+		validation_note_impure(validation);
 	/* All that the name can mean is the database's own, and allowed. */
 	if (outside.any && !outside.shadows)
 		return true;
@@ -235,7 +229,7 @@ bool name_check_attribute(struct validation *validation, const char *name, bool 
 		    of_relation ? "…" : "(…)", name, validation_place(validation),
 		    of_relation ? "without its table" : "without parentheses, as in t.name");
 	if (outside_functions(validation, name).impure)
-		note_impure(validation);
+		validation_note_impure(validation);
 	/* A column of the name does not prove that this value has it, but a table's mostly does. */
 	if (function && !(of_relation && snapshot && is_column(snapshot, name))) {
 		note_purity(validation, function->purity, 1);
@@ -273,7 +267,7 @@ static bool check_own_operator(struct validation *validation, const char *schema
 		    "itself, or list it in databases[].allow.functions",
 		    schema, name, validation_place(validation));
 	if (!object || !object->pure)
-		note_impure(validation);
+		validation_note_impure(validation);
 	return true;
 }
 
@@ -294,7 +288,7 @@ bool name_check_operator(struct validation *validation, const char *schema, cons
 		    "databases[].allow.functions",
 		    name, validation_place(validation), name);
 	if (outside.impure)
-		note_impure(validation);
+		validation_note_impure(validation);
 	if (outside.any && !outside.shadows)
 		return true;
 	if (listed == ALLOWANCE_TAKEN ||
@@ -320,16 +314,23 @@ static bool column_has_type(
 	       strcmp(column->type + schema_size + 1, name) == 0;
 }
 
-static bool is_enum(const struct snapshot *snapshot, const char *schema, const char *name)
+/* An enum that a column has; but with it may come casts that PostgreSQL puts in. */
+static bool is_enum(const struct policy *policy, const char *schema, const char *name)
 {
+	const struct snapshot *snapshot = policy->snapshot;
+	bool found = false, impure;
+
 	for (size_t i = 0; i < snapshot->table_count; i++) {
 		const struct snapshot_table *table = &snapshot->tables[i];
+		bool has = false;
 
-		for (size_t j = 0; j < table->column_count; j++)
-			if (column_has_type(&table->columns[j], schema, name))
-				return true;
+		for (size_t j = 0; j < table->column_count && !has; j++)
+			has = column_has_type(&table->columns[j], schema, name);
+		if (has && policy_refused_use(policy, &table->functions, &impure))
+			return false;
+		found |= has;
 	}
-	return false;
+	return found;
 }
 
 /* An enum that a column has, or a type that is listed. */
@@ -341,7 +342,7 @@ static bool is_own_type(const struct validation *validation, const char *schema,
 
 	if (!policy->snapshot)
 		return false;
-	if (is_enum(policy->snapshot, schema, name))
+	if (is_enum(policy, schema, name))
 		return true;
 	types = policy_names(policy, &policy->snapshot->types, name);
 	if (!schema)
@@ -372,142 +373,4 @@ bool name_check_type(struct validation *validation, const char *schema, const ch
 		    "itself; leave it out, or list the type in databases[].allow.functions",
 		    name, validation_place(validation));
 	return true;
-}
-
-void validation_add_relation(
-    struct validation *validation, const char *schema, const char *table, bool under)
-{
-	for (size_t i = 0; under && i < validation->relation_count; i++)
-		if (strcmp(validation->relations[i].schema, schema) == 0 &&
-		    strcmp(validation->relations[i].table, table) == 0)
-			return;
-	if (validation->relation_count == validation->relation_capacity) {
-		validation->relation_capacity = validation->relation_capacity * 2 + 8;
-		validation->relations = must_realloc(validation->relations,
-		    validation->relation_capacity * sizeof(*validation->relations));
-	}
-	validation->relations[validation->relation_count++] =
-	    (struct verdict_relation){schema, table, under};
-}
-
-static bool is_with_name(const struct validation *validation, const char *name)
-{
-	return is_listed(validation->with_names, validation->with_count, name);
-}
-
-static bool is_system_schema(const char *schema)
-{
-	return strncmp(schema, "pg_", 3) == 0 || strcmp(schema, "information_schema") == 0;
-}
-
-/* In a view they show what its owner may see. */
-static bool check_catalog(
-    struct validation *validation, const char *schema, const char *name, bool taken)
-{
-	bool open = !taken && (!validation->view || validation->view->invoker);
-
-	for (size_t i = 0; open && i < COUNT(allowed_catalogs); i++) {
-		const struct verdict_relation *catalog = &allowed_catalogs[i];
-
-		if (strcmp(catalog->schema, schema) == 0 && strcmp(catalog->table, name) == 0) {
-			validation->verdict->reads_catalog = true;
-			validation_not_cacheable(validation, not_cacheable[CATALOG_READ]);
-			validation_add_relation(validation, catalog->schema, catalog->table, false);
-			return true;
-		}
-	}
-	return validation_refuse(validation, CHECK_RELATION,
-	    "relation \"%s.%s\" at character %zu is not allowed; of the catalogs only those that "
-	    "show structure are, such as information_schema.columns",
-	    schema, name, validation_place(validation));
-}
-
-static bool check_table(struct validation *validation, const struct snapshot_table *table)
-{
-	enum allowance listed =
-	    policy_relation(validation->policy, table, table->schema, table->name);
-
-	if (listed == ALLOWANCE_TAKEN)
-		return validation_refuse(validation, CHECK_RELATION,
-		    "relation \"%s.%s\" at character %zu is taken away by "
-		    "databases[].allow.tables; ask for another table",
-		    table->schema, table->name, validation_place(validation));
-	/* Its wrapper may do anything. */
-	if (table->kind == TABLE_FOREIGN && listed == ALLOWANCE_NONE)
-		return validation_refuse(validation, CHECK_RELATION,
-		    "relation \"%s.%s\" at character %zu is a foreign table, and these are not "
-		    "allowed; read another, or list it in databases[].allow.tables",
-		    table->schema, table->name, validation_place(validation));
-	/* Its owner may see rows that the role may not. */
-	if (validation->view && !validation->view->invoker && table->row_security)
-		return validation_refuse(validation, CHECK_RELATION,
-		    "relation \"%s.%s\" at character %zu has row security, which the view passes "
-		    "by",
-		    table->schema, table->name, validation_place(validation));
-	validation_add_relation(validation, table->schema, table->name, false);
-	return true;
-}
-
-static bool check_known_relation(struct validation *validation, const struct snapshot_table *table)
-{
-	/* A listed one may be open by columns. */
-	if (!table->readable && policy_relation(validation->policy, table, table->schema,
-	                            table->name) != ALLOWANCE_GIVEN) {
-		validation->verdict->no_privilege = true;
-		return validation_refuse(validation, CHECK_RELATION,
-		    "relation \"%s.%s\" at character %zu is not allowed: the database role holds "
-		    "no SELECT on it; ask for another table",
-		    table->schema, table->name, validation_place(validation));
-	}
-	return policy_is_view(table) ? view_check(validation, table)
-	                             : check_table(validation, table);
-}
-
-static bool refuse_unknown_relation(
-    struct validation *validation, const char *schema, const char *name)
-{
-	return validation_refuse(validation, CHECK_RELATION,
-	    "relation \"%s%s%s\" at character %zu is no table of this database's configured "
-	    "schemas; ask for one that `schema` lists",
-	    schema ? schema : "", schema ? "." : "", name, validation_place(validation));
-}
-
-static bool is_configured(const struct snapshot *snapshot, const char *schema)
-{
-	return is_listed(snapshot->schemas, snapshot->schema_count, schema);
-}
-
-/* Named in full in databases[].allow; what it is only PostgreSQL knows. */
-static bool check_listed(struct validation *validation, const char *schema, const char *name)
-{
-	validation_not_cacheable(
-	    validation, "it reads a relation that is listed but not in the schema");
-	validation_add_relation(validation, schema, name, false);
-	return true;
-}
-
-bool name_check_relation(struct validation *validation, const char *schema, const char *name)
-{
-	const struct policy *policy = validation->policy;
-	const struct snapshot *snapshot = policy->snapshot;
-	const struct snapshot_table *table = NULL;
-	const char *meant = schema;
-	enum allowance listed = ALLOWANCE_NONE;
-
-	if (!schema && is_with_name(validation, name))
-		return true;
-	/* pg_catalog is searched first, and all of its relations are called pg_something. */
-	if (!schema && strncmp(name, "pg_", 3) == 0)
-		meant = CATALOG_SCHEMA;
-	if (snapshot && (!meant || is_configured(snapshot, meant)))
-		table = snapshot_find_table(snapshot, meant, name);
-	if (table)
-		return check_known_relation(validation, table);
-	if (meant)
-		listed = policy_relation(policy, NULL, meant, name);
-	if (listed == ALLOWANCE_GIVEN && !validation->view)
-		return check_listed(validation, meant, name);
-	if (meant && is_system_schema(meant))
-		return check_catalog(validation, meant, name, listed == ALLOWANCE_TAKEN);
-	return refuse_unknown_relation(validation, schema, name);
 }

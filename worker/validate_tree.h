@@ -26,6 +26,7 @@ struct validation {
 	/* Whose body this is; NULL: it is a client's or a model's statement. */
 	const struct snapshot_table *view;
 	unsigned view_level;
+	bool of_schema; /* no statement: a reason names neither the relation nor its place */
 	struct verdict *verdict;
 	long location; /* byte offset of the innermost node that has one */
 	unsigned depth;
@@ -51,6 +52,7 @@ bool validation_refuse(struct validation *validation, enum check_code code, cons
 size_t validation_place(const struct validation *validation);
 /* Keeps the first reason. */
 void validation_not_cacheable(struct validation *validation, const char *reason);
+void validation_note_impure(struct validation *validation);
 
 bool name_check_function(
     struct validation *validation, const char *schema, const char *name, size_t argument_count);
@@ -64,6 +66,9 @@ bool name_check_relation(struct validation *validation, const char *schema, cons
 /* Whether the name, called, may be a function or cast outside pg_catalog that is not allowed. */
 bool name_is_foreign_call(const struct validation *validation, const char *name);
 
+bool relation_refuse(struct validation *validation, const char *kind,
+    const struct snapshot_table *table, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 /* Whether a view may be read, by its body or because it is listed: validate_views.c. */
 bool view_check(struct validation *validation, const struct snapshot_table *view);
 void validation_add_relation(

@@ -41,31 +41,18 @@ static void check_body(
 	free(verdict);
 }
 
-static const char *refused_use(
-    const struct policy *policy, const struct snapshot_objects *uses, bool *ret_impure)
-{
-	for (size_t i = 0; i < uses->count; i++) {
-		const struct snapshot_object *object = &uses->items[i];
-
-		if (policy_function(policy, object->schema, object->name, object->extension) !=
-		    ALLOWANCE_GIVEN)
-			return object->name;
-		*ret_impure |= !object->pure;
-	}
-	return NULL;
-}
-
 /* What the text could mean is settled here: only these, or else pg_catalog's. */
 static void look_into(
     struct validation *outer, const struct snapshot_table *view, struct policy_view *found)
 {
 	bool impure = false;
-	const char *refused = refused_use(outer->policy, &view->functions, &impure);
+	const struct snapshot_object *refused =
+	    policy_refused_use(outer->policy, &view->functions, &impure);
 
 	if (!refused)
-		refused = refused_use(outer->policy, &view->operators, &impure);
+		refused = policy_refused_use(outer->policy, &view->operators, &impure);
 	if (refused)
-		refuse_view(found, "it uses what this database defines itself: ", refused);
+		refuse_view(found, "it uses what this database defines itself: ", refused->name);
 	else if (!view->definition)
 		refuse_view(found, "its definition is too long", "");
 	else if (outer->view_level >= VIEW_LEVELS_MAX)
@@ -101,15 +88,12 @@ static bool refuse(struct validation *validation, const struct snapshot_table *v
     const struct policy_view *found, bool taken)
 {
 	if (taken)
-		return validation_refuse(validation, CHECK_RELATION,
-		    "view \"%s.%s\" at character %zu is taken away by databases[].allow.views; "
-		    "read another",
-		    view->schema, view->name, validation_place(validation));
-	return validation_refuse(validation, CHECK_RELATION,
-	    "view \"%s.%s\" at character %zu is not allowed: %s; read the tables themselves, or "
-	    "list "
-	    "it in databases[].allow.views",
-	    view->schema, view->name, validation_place(validation), found->reason);
+		return relation_refuse(validation, "view", view,
+		    "is taken away by databases[].allow.views; read another");
+	return relation_refuse(validation, "view", view,
+	    "is not allowed: %s; read the tables themselves, or list it in "
+	    "databases[].allow.views",
+	    found->reason);
 }
 
 bool view_check(struct validation *validation, const struct snapshot_table *view)

@@ -16,8 +16,10 @@
 #include "common/message.h"
 #include "worker/introspect.h"
 #include "worker/own_database.h"
+#include "worker/parser_stack.h"
 #include "worker/pg_connection.h"
 #include "worker/pg_role.h"
+#include "worker/validate.h"
 
 enum {
 	POLL_MS = 5 * 1000, /* between two looks at the catalog */
@@ -47,6 +49,9 @@ struct watcher {
 	int64_t sent_ms, read_ms;
 	char fingerprint[33];
 	bool seen; /* the fingerprint is of this connection */
+	/* Anew, which can change what may be read and what is private: since the last reading
+	 * began, or before that one. */
+	bool configured, configured_before;
 
 	/* What the router was told last. */
 	const char *state;
@@ -98,6 +103,8 @@ static void begin_reading(struct watcher *watcher)
 {
 	watcher->activity = ACTIVITY_READ;
 	watcher->began_ms = clock_now_ms();
+	watcher->configured_before |= watcher->configured;
+	watcher->configured = false;
 	introspection_deinit(&watcher->introspection);
 	introspection_start(&watcher->introspection, watcher->connection, watcher->database);
 }
@@ -145,7 +152,8 @@ static bool is_worth_sending(const struct watcher *watcher, const struct schema_
 		return true;
 	if (strcmp(builder->snapshot->revision, watcher->sent->revision) == 0)
 		return false;
-	return schema_builder_structure(builder) != watcher->sent_structure ||
+	return watcher->configured_before ||
+	       schema_builder_structure(builder) != watcher->sent_structure ||
 	       clock_now_ms() - watcher->sent_ms >= REFRESH_MS;
 }
 
@@ -167,17 +175,28 @@ static void send_schema(struct watcher *watcher, struct bytes encoded, struct sn
 	log_info("schema %.8s was read: %zu tables", snapshot->version, snapshot->table_count);
 }
 
+/* What may be read is found in a snapshot that has been sorted, as encoding does. */
+static void encode_schema(
+    const struct watcher *watcher, struct snapshot *snapshot, struct buffer *ret_encoded)
+{
+	CLEAN(buffer) struct buffer unmarked = BUFFER_INIT;
+
+	snapshot_encode(snapshot, &unmarked);
+	validate_schema(snapshot, watcher->database);
+	snapshot_encode(snapshot, ret_encoded);
+}
+
 static void take_schema(struct watcher *watcher)
 {
 	CLEAN(buffer) struct buffer encoded = BUFFER_INIT;
 	struct schema_builder *builder = &watcher->introspection.builder;
 
 	memcpy(watcher->fingerprint, builder->fingerprint, sizeof(watcher->fingerprint));
-	watcher->seen = true;
+	watcher->seen = !watcher->configured;
 	watcher->read_ms = clock_now_ms();
 	if (watcher->sent)
 		schema_keep_estimates(builder->snapshot, watcher->sent);
-	snapshot_encode(builder->snapshot, &encoded);
+	encode_schema(watcher, builder->snapshot, &encoded);
 	if (is_worth_sending(watcher, builder)) {
 		warn_of_gaps(watcher, builder);
 		send_schema(watcher, bytes_of_buffer(&encoded), builder->snapshot);
@@ -187,6 +206,7 @@ static void take_schema(struct watcher *watcher)
 		watcher->sent = builder->snapshot;
 		builder->snapshot = NULL;
 	}
+	watcher->configured_before = false;
 	set_state(watcher, pg_state_name(PG_READY), "");
 }
 
@@ -320,6 +340,8 @@ static void configure(struct child *child)
 		log_error("the supervisor sent no database with a dsn");
 		child_fail(child);
 	}
+	if (!watcher->timer && !parser_stack_ensure())
+		child_fail(child);
 	if (!watcher->timer)
 		watcher->timer = evtimer_new(child->base, on_timer, watcher);
 	if (!watcher->timer)
@@ -327,6 +349,8 @@ static void configure(struct child *child)
 	own_database_session(watcher->database, &facts);
 	if (!bytes_equal(bytes_of_buffer(&facts), bytes_of_buffer(&watcher->session_facts)))
 		connect_anew(watcher);
+	watcher->configured = true;
+	watcher->seen = false; /* so that the next look reads all */
 	buffer_reset(&watcher->session_facts);
 	buffer_append_bytes(&watcher->session_facts, bytes_of_buffer(&facts));
 	child_ready(child);

@@ -6,10 +6,12 @@ libvalidate_a_SOURCES = \
 	worker/allowed_casts.def worker/allowed_catalogs.def worker/allowed_functions.def \
 	worker/allowed_nodes.def worker/allowed_operators.def worker/tree_members.def \
 	worker/parse_tree.c worker/parse_tree.h \
+	worker/parser_stack.c worker/parser_stack.h \
 	worker/policy.c worker/policy.h \
 	worker/sql_places.c worker/sql_places.h \
 	worker/validate.c worker/validate.h \
-	worker/validate_cacheable.c worker/validate_names.c worker/validate_views.c \
+	worker/validate_cacheable.c worker/validate_names.c \
+	worker/validate_relations.c worker/validate_views.c \
 	worker/validate_reply.c worker/validate_reply.h \
 	worker/validate_tree.c worker/validate_tree.h
 libvalidate_a_CFLAGS = $(AM_CFLAGS)
@@ -44,7 +46,7 @@ optimax_database_LDADD = libpgworker.a libshm.a $(VALIDATE_LIBS) $(JANSSON_LIBS)
 optimaxlibexec_PROGRAMS += optimax-watcher
 optimax_watcher_SOURCES = worker/watcher.c worker/introspect.c worker/introspect.h
 optimax_watcher_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(EVENT_CFLAGS) $(XXHASH_CFLAGS)
-optimax_watcher_LDADD = libpgworker.a $(SNAPSHOT_LIBS) $(PQ_LIBS)
+optimax_watcher_LDADD = libpgworker.a $(VALIDATE_LIBS) $(PQ_LIBS)
 
 # the provider builtin: questions to SQL without a model
 noinst_LIBRARIES += libbuiltin.a

@@ -12,7 +12,7 @@
 #include "common/bytes.h"
 #include "worker/schema_build.h"
 
-enum { FIELDS_MAX = 8, ROWS_MAX = 8 };
+enum { FIELDS_MAX = 9, ROWS_MAX = 8 };
 
 /* "-" stands for NULL; the rows end with one whose first field is absent. */
 struct answer {
@@ -24,10 +24,10 @@ struct answer {
 static const struct answer answers[] = {
     {SCHEMA_FINGERPRINT, 1, {{"0123456789abcdef0123456789abcdef"}}},
     {SCHEMA_SCHEMAS, 1, {{"public"}}},
-    {SCHEMA_TABLES, 8,
-        {{"20", "public", "customers", "who buys", "r", "t", "500", "f"},
-            {"10", "public", "orders", "-", "p", "t", "-1", "t"},
-            {"15", "public", "summary", "-", "v", "f", "-1", "f"}}},
+    {SCHEMA_TABLES, 9,
+        {{"20", "public", "customers", "who buys", "r", "t", "500", "f", "f"},
+            {"10", "public", "orders", "-", "p", "t", "-1", "t", "t"},
+            {"15", "public", "summary", "-", "v", "f", "-1", "f", "f"}}},
     {SCHEMA_COLUMNS, 7,
         {{"10", "1", "id", "bigint", "-", "f", "integer"},
             {"10", "3", "customer", "integer", "who", "t", "integer"},
@@ -49,7 +49,7 @@ static const struct answer answers[] = {
     {SCHEMA_CAST_TYPES, 5, {{"public", "mood", "-", "f", "t"}}},
     {SCHEMA_CATALOG_CALLS, 1, {{"abs"}, {"pg_sleep"}}},
     {SCHEMA_VIEWS, 3, {{"15", "SELECT 1;", "t"}, {"99", "SELECT 2;", "f"}}},
-    {SCHEMA_VIEW_USES, 7,
+    {SCHEMA_USES, 7,
         {{"15", "f", "public", "round", "-", "t", "f"},
             {"15", "r", "public", "customers", "-", "f", "t"},
             {"15", "r", "public", "orders", "-", "f", "t"},
@@ -136,6 +136,8 @@ static void test_a_schema_is_built(void **state)
 	assert_string_equal(builder.snapshot->operators.items[0].extension, "citext");
 	assert_int_equal(builder.snapshot->catalog_call_count, 2);
 	assert_true(orders->row_security);
+	assert_true(orders->foreign_parts);
+	assert_false(customers->foreign_parts);
 	assert_string_equal(view->definition, "SELECT 1;");
 	assert_true(view->invoker);
 	assert_int_equal(view->functions.count, 1);
@@ -218,23 +220,23 @@ static const struct {
 	bool structure;
 } changes[] = {
     {"another estimate",
-        {SCHEMA_TABLES, 8,
-            {{"20", "public", "customers", "who buys", "r", "t", "9000", "f"},
-                {"10", "public", "orders", "-", "p", "t", "-1", "t"},
-                {"15", "public", "summary", "-", "v", "f", "-1", "f"}}},
+        {SCHEMA_TABLES, 9,
+            {{"20", "public", "customers", "who buys", "r", "t", "9000", "f", "f"},
+                {"10", "public", "orders", "-", "p", "t", "-1", "t", "t"},
+                {"15", "public", "summary", "-", "v", "f", "-1", "f", "f"}}},
         false},
     {"a first estimate",
-        {SCHEMA_TABLES, 8,
-            {{"20", "public", "customers", "who buys", "r", "t", "500", "f"},
-                {"10", "public", "orders", "-", "p", "t", "7", "t"},
-                {"15", "public", "summary", "-", "v", "f", "-1", "f"}}},
+        {SCHEMA_TABLES, 9,
+            {{"20", "public", "customers", "who buys", "r", "t", "500", "f", "f"},
+                {"10", "public", "orders", "-", "p", "t", "7", "t", "t"},
+                {"15", "public", "summary", "-", "v", "f", "-1", "f", "f"}}},
         true},
     {"samples", {SCHEMA_SAMPLES, 4, {{"20", "2", "Rome", "f"}}}, false},
     {"a privilege",
-        {SCHEMA_TABLES, 8,
-            {{"20", "public", "customers", "who buys", "r", "f", "500", "f"},
-                {"10", "public", "orders", "-", "p", "t", "-1", "t"},
-                {"15", "public", "summary", "-", "v", "f", "-1", "f"}}},
+        {SCHEMA_TABLES, 9,
+            {{"20", "public", "customers", "who buys", "r", "f", "500", "f", "f"},
+                {"10", "public", "orders", "-", "p", "t", "-1", "t", "t"},
+                {"15", "public", "summary", "-", "v", "f", "-1", "f", "f"}}},
         true},
     {"a function", {SCHEMA_FUNCTIONS, 5, {{"public", "lower", "-", "t", "f"}}}, true},
     {"a label", {SCHEMA_LABELS, 3, {{"10", "4", "open"}}}, true},
@@ -284,7 +286,7 @@ static void test_bad_answers_are_refused(void **state)
 	    {SCHEMA_SCHEMAS, 2, {{"public", "x"}}},
 	    {SCHEMA_SCHEMAS, 1, {{"\xff"}}},
 	    {SCHEMA_FINGERPRINT, 1, {{"0123456789abcdef0123456789abcdef0"}}},
-	    {SCHEMA_TABLES, 8, {{"1", "public", "\xe9t\xe9", "-", "r", "t", "1", "f"}}},
+	    {SCHEMA_TABLES, 9, {{"1", "public", "\xe9t\xe9", "-", "r", "t", "1", "f", "f"}}},
 	};
 
 	(void)state;

@@ -79,6 +79,8 @@ static void fill_orders(struct snapshot *snapshot, struct snapshot_table *table)
 	table->foreign_keys[0].ref_table = copy(snapshot, "customers");
 	table->foreign_keys[0].ref_columns = list(snapshot, 1, (const char *[]){"id"});
 	table->row_security = true;
+	table->foreign_parts = true;
+	table->refusal = copy(snapshot, "is far away");
 	table->definition = "SELECT 1;";
 	table->reads = objects(snapshot, 1, (const char *[]){"customers"});
 }
@@ -154,7 +156,9 @@ static void test_round_trip(void **state)
 	assert_true(snapshot_is_catalog_call(snapshot, "pg_sleep"));
 	assert_false(snapshot_is_catalog_call(snapshot, "pg_slee"));
 	assert_string_equal(orders->definition, "SELECT 1;");
-	assert_true(orders->row_security && !orders->invoker);
+	assert_true(orders->row_security && orders->foreign_parts && !orders->invoker);
+	assert_string_equal(orders->refusal, "is far away");
+	assert_false(snapshot_is_open(orders));
 	assert_string_equal(orders->reads.items[0].name, "customers");
 	snapshot_free(snapshot);
 }

@@ -204,6 +204,11 @@ static void test_listed(void **state)
 	    {{"public.evil"}, {}, {}, "SELECT 1::evil", CHECK_ALLOW, true},
 	    {{}, {"public.far"}, {}, "SELECT * FROM far", CHECK_ALLOW, true},
 	    {{}, {"public.*"}, {}, "SELECT * FROM far", CHECK_ALLOW, true},
+	    {{}, {"sales.parted"}, {}, "SELECT * FROM sales.parted", CHECK_ALLOW, true},
+	    {{"public.f_pure"}, {}, {}, "SELECT * FROM sales.checked", CHECK_ALLOW, true},
+	    {{}, {"sales.checked"}, {}, "SELECT * FROM sales.checked", CHECK_ALLOW, true},
+	    {{"public.mood_text"}, {}, {}, "SELECT state FROM sales.moody", CHECK_ALLOW, false},
+	    {{"public.mood_text"}, {}, {}, "SELECT 'a'::mood", CHECK_ALLOW, true},
 	    {{}, {"-public.orders"}, {}, "SELECT * FROM orders", CHECK_RELATION, false},
 	    {{}, {"-public.orders"}, {}, "SELECT * FROM sales.orders", CHECK_ALLOW, true},
 	    {{}, {"-public.orders"}, {}, "SELECT * FROM v_plain", CHECK_RELATION, false},
@@ -249,6 +254,44 @@ static void test_listed(void **state)
 		verdict_free(&verdict);
 		policy_free(own);
 	}
+}
+
+static void test_what_the_schema_says(void **state)
+{
+	static const struct {
+		const char *schema, *table, *says; /* NULL: it may be read */
+	} rows[] = {
+	    {"public", "orders", NULL},
+	    {"public", "secrets", NULL}, /* is not readable, which says enough */
+	    {"public", "v_on_view", NULL},
+	    {"public", "v_lock", "is not allowed: in it function \"pg_try_advisory_lock\""},
+	    {"public", "v_on_lock", "list it in databases[].allow.views"},
+	    {"public", "far", "is a foreign table"}, {"public", "guarded", NULL},
+	    {"public", "items", "is taken away by databases[].allow.tables"},
+	    {"sales", "parted", "child that is a foreign table"},
+	    {"sales", "moody", "type calls \"public.mood_text\""},
+	    {"sales", "checked", NULL}, /* its function is listed */
+	};
+	char function[] = "public.f_pure", taken[] = "-public.items";
+	char *functions[] = {function}, *tables[] = {taken};
+	struct child_database listed = {.allow_functions = functions,
+	    .allow_function_count = 1,
+	    .allow_tables = tables,
+	    .allow_table_count = 1};
+	struct snapshot *snapshot = validate_schema_new();
+
+	(void)state;
+	validate_schema(snapshot, &listed);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct snapshot_table *table =
+		    snapshot_find_table(snapshot, rows[i].schema, rows[i].table);
+
+		assert_non_null(table);
+		if (!table->refusal != !rows[i].says ||
+		    (rows[i].says && !strstr(table->refusal, rows[i].says)))
+			fail_msg("%s: %s", rows[i].table, table->refusal ? table->refusal : "none");
+	}
+	snapshot_free(snapshot);
 }
 
 static void test_no_snapshot(void **state)
@@ -403,6 +446,7 @@ int main(void)
 	    cmocka_unit_test(test_tables),
 	    cmocka_unit_test(test_implied_operators),
 	    cmocka_unit_test(test_listed),
+	    cmocka_unit_test(test_what_the_schema_says),
 	    cmocka_unit_test(test_no_snapshot),
 	    cmocka_unit_test(test_bytes),
 	    cmocka_unit_test(test_depth),

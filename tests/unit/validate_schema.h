@@ -82,6 +82,7 @@ static inline void validate_schema_views(struct snapshot *snapshot)
 	    {"v_guarded_invoker", "SELECT id FROM guarded;", "guarded", NULL, NULL, false, true},
 	    {"v_long", NULL, "orders", NULL, NULL, false, false},
 	    {"v_two", "SELECT 1; SELECT 2;", "orders", NULL, NULL, false, false},
+	    {"v_parted", "SELECT id FROM sales.parted;", "orders", NULL, NULL, false, false},
 	};
 	static const char *const columns[] = {"id", "total", "n", NULL};
 
@@ -164,6 +165,16 @@ static inline struct snapshot *validate_schema_new(void)
 	table = validate_schema_table(snapshot, "sales", "tickets", TABLE_TABLE, true, tickets);
 	table->columns[1].kind = COLUMN_ENUM;
 	table->columns[1].type = "ticket_state";
+	table =
+	    validate_schema_table(snapshot, "sales", "parted", TABLE_PARTITIONED, true, nothing);
+	table->foreign_parts = true;
+	table = validate_schema_table(snapshot, "sales", "moody", TABLE_TABLE, true, tickets);
+	table->columns[1].kind = COLUMN_ENUM;
+	table->columns[1].type = "mood";
+	validate_schema_objects(
+	    snapshot, &table->functions, "public", "mood_text", NULL, false, false);
+	table = validate_schema_table(snapshot, "sales", "checked", TABLE_TABLE, true, nothing);
+	validate_schema_objects(snapshot, &table->functions, "public", "f_pure", NULL, false, true);
 
 #define SET_LIST(list, count, names)                                      \
 	do {                                                              \

@@ -86,7 +86,7 @@ static size_t match_tables(
 		bool known = false;
 
 		if (entries[i].kind != VOCABULARY_TABLE || entries[i].word != 0 ||
-		    !table_of(link, entries[i].table)->readable)
+		    !snapshot_is_open(table_of(link, entries[i].table)))
 			continue;
 		matched = follow_name(link, at, &entries[i], &name_words);
 		if (name_words != entries[i].words || matched < longest ||
@@ -198,7 +198,7 @@ static void match_columns(
 		int strength;
 
 		if (entries[i].kind != VOCABULARY_COLUMN ||
-		    !table_of(link, entries[i].table)->readable ||
+		    !snapshot_is_open(table_of(link, entries[i].table)) ||
 		    (table != SIZE_MAX && entries[i].table != table))
 			continue;
 		matched = follow_name(link, at, &entries[i], &name_words);
@@ -220,7 +220,8 @@ static void match_comments(const struct link *link, size_t at, struct column_mat
 		if (entries[i].kind != VOCABULARY_COMMENT)
 			return;
 		if (entries[i].column < 0 || entries[i].word != 0 ||
-		    !table_of(link, entries[i].table)->readable || !is_noun(&link->words.items[at]))
+		    !snapshot_is_open(table_of(link, entries[i].table)) ||
+		    !is_noun(&link->words.items[at]))
 			continue;
 		add_column(matches, 1,
 		    (struct link_column){
@@ -319,7 +320,7 @@ static const char *value_text(
 		return NULL;
 	column = &table_of(link, entry->table)->columns[entry->column];
 	*ret_is_label = entry->kind == VOCABULARY_LABEL;
-	if (!table_of(link, entry->table)->readable)
+	if (!snapshot_is_open(table_of(link, entry->table)))
 		return NULL;
 	if (*ret_is_label)
 		return entry->label < column->label_count ? column->labels[entry->label] : NULL;
