@@ -28,7 +28,8 @@ static void end_group(struct introspection *introspection)
 void introspection_start(struct introspection *introspection, struct pg_connection *connection,
     const struct child_database *database)
 {
-	const char *schemas = pg_connection_schemas(connection);
+	CLEAN(buffer) struct buffer private_columns = BUFFER_INIT;
+	const char *values[2] = {pg_connection_schemas(connection)};
 
 	*introspection =
 	    (struct introspection){.connection = connection, .place = {.table = SIZE_MAX}};
@@ -36,9 +37,12 @@ void introspection_start(struct introspection *introspection, struct pg_connecti
 	schema_builder_keep_private(
 	    &introspection->builder, database->private_columns, database->private_count);
 	pg_connection_send(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", 0, NULL);
-	for (int query = 0; query < SCHEMA_QUERY_COUNT; query++)
+	pg_session_array(&private_columns, (const char *const *)database->private_columns,
+	    database->private_count);
+	values[1] = buffer_string(&private_columns);
+	for (enum schema_query query = 0; query < SCHEMA_QUERY_COUNT; query++)
 		pg_connection_send(
-		    connection, schema_query_sql((enum schema_query)query), 1, &schemas);
+		    connection, schema_query_sql(query), schema_query_parameters(query), values);
 	end_group(introspection);
 }
 

@@ -32,6 +32,16 @@ static void append_quoted(struct buffer *buffer, const char *text, const char *s
 	buffer_append_string(buffer, "\"");
 }
 
+void pg_session_array(struct buffer *buffer, const char *const *texts, size_t count)
+{
+	buffer_append_string(buffer, "{");
+	for (size_t i = 0; i < count; i++) {
+		buffer_append_string(buffer, i > 0 ? ", " : "");
+		append_quoted(buffer, texts[i], "\"\\", '\\');
+	}
+	buffer_append_string(buffer, "}");
+}
+
 void pg_session_init(struct pg_session *session, const char *const *schemas, size_t schema_count,
     int64_t statement_timeout_ms)
 {
@@ -39,16 +49,11 @@ void pg_session_init(struct pg_session *session, const char *const *schemas, siz
 	int64_t lock_ms =
 	    statement_timeout_ms < LOCK_TIMEOUT_MS ? statement_timeout_ms : LOCK_TIMEOUT_MS;
 
-	buffer_append_string(&array, "{");
+	pg_session_array(&array, schemas, schema_count);
 	for (size_t i = 0; i < schema_count; i++) {
-		const char *comma = i > 0 ? ", " : "";
-
-		buffer_append_string(&array, comma);
-		append_quoted(&array, schemas[i], "\"\\", '\\');
-		buffer_append_string(&path, comma);
+		buffer_append_string(&path, i > 0 ? ", " : "");
 		append_quoted(&path, schemas[i], "\"", '"');
 	}
-	buffer_append_string(&array, "}");
 	/* Last: where it is not named it comes first. */
 	buffer_append_string(&path, schema_count > 0 ? ", pg_temp" : "pg_temp");
 	session->schemas = must_strdup(buffer_string(&array));

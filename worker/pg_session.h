@@ -21,6 +21,8 @@ void pg_session_init(struct pg_session *session, const char *const *schemas, siz
     int64_t statement_timeout_ms);
 void pg_session_deinit(struct pg_session *session);
 
+/* Appends the texts as a text[] literal, for a parameter of a query. */
+void pg_session_array(struct buffer *buffer, const char *const *texts, size_t count);
 /* Appends a name as a quoted identifier. */
 void pg_session_quote(struct buffer *buffer, const char *identifier);
 

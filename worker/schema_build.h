@@ -61,8 +61,9 @@ struct schema_builder {
 	char **private_columns; /* [schema.]table.column: no values of theirs are taken */
 };
 
-/* The SQL of a query; $1 is the configured schemas as text[]. */
+/* The SQL of a query; $1 is the configured schemas as text[], $2 the private columns as text[]. */
 const char *schema_query_sql(enum schema_query query);
+int schema_query_parameters(enum schema_query query); /* how many it has */
 
 void schema_builder_init(struct schema_builder *builder, const char *database);
 /* Before the first result. Names without a schema mean every schema's. */

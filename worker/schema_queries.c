@@ -170,6 +170,9 @@ static const char *const queries[SCHEMA_QUERY_COUNT] = {
 	" LEFT JOIN LATERAL unnest(s.most_common_vals::text::text[]) WITH ORDINALITY"
 	" AS v(value, place) ON v.place <= " TEXT_OF(SCHEMA_SAMPLES_MAX)
 	" WHERE " WANTED KEPT " AND b.typcategory = 'S'"
+	/* Values that are private do not leave the server. */
+	" AND NOT c.relname || '.' || a.attname = ANY ($2::text[])"
+	" AND NOT n.nspname || '.' || c.relname || '.' || a.attname = ANY ($2::text[])"
 	" ORDER BY a.attrelid, a.attnum, v.value COLLATE \"C\"",
 
     [SCHEMA_FUNCTIONS] =
@@ -231,6 +234,11 @@ static const char *const queries[SCHEMA_QUERY_COUNT] = {
 };
 
 /* clang-format on */
+
+int schema_query_parameters(enum schema_query query)
+{
+	return query == SCHEMA_SAMPLES ? 2 : 1;
+}
 
 const char *schema_query_sql(enum schema_query query)
 {

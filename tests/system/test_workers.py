@@ -1,9 +1,12 @@
 """The database worker and the watcher alone, with the test as their supervisor and router."""
 
+import contextlib
 import math
 import os
 import re
 import signal
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -424,6 +427,65 @@ def test_the_schema_is_read(schema):
     for part in (b"kinds", b"timestamp with time zone", b"happy", b"a comment", b"city 4", b"round"):
         assert part in text, part
     assert b"longlong" not in text
+
+
+class Tap:
+    """A socket in front of PostgreSQL's that keeps what PostgreSQL says."""
+
+    def __init__(self, folder, server):
+        self.heard, self.server = bytearray(), server
+        self.listening = socket.socket(socket.AF_UNIX)
+        self.listening.bind(str(folder / ".s.PGSQL.5432"))
+        os.chmod(folder / ".s.PGSQL.5432", 0o777)
+        self.listening.listen()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, server = self.listening.accept()[0], socket.socket(socket.AF_UNIX)
+                server.connect(self.server)
+                threading.Thread(target=self.pass_on, args=(client, server, None), daemon=True).start()
+                threading.Thread(target=self.pass_on, args=(server, client, self.heard), daemon=True).start()
+
+    @staticmethod
+    def pass_on(source, target, kept):
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                if kept is not None:
+                    kept += data
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        self.listening.shutdown(socket.SHUT_RDWR)
+        self.listening.close()
+
+
+def test_private_values_do_not_leave_the_server(new_worker, cluster):
+    database = cluster.create_database("""
+        CREATE TABLE t (id int, open text, hidden text, "hid.den" text);
+        CREATE SCHEMA other; CREATE TABLE other.t (hidden text);
+        INSERT INTO t SELECT n, 'seen' || n % 3, 'whispered' || n % 3, 'murmured' || n % 3 FROM generate_series(1, 99) n;
+        INSERT INTO other.t SELECT 'muttered' || n % 3 FROM generate_series(1, 99) n;
+        GRANT USAGE ON SCHEMA other TO optimax_ro; GRANT SELECT ON t, other.t TO optimax_ro""")
+    scratch = process.new_scratch("tap")
+    for analyzed in (False, True):  # without statistics the watcher looks at the tables themselves
+        if analyzed:
+            cluster.psql("ANALYZE", database=database)
+        folder = scratch / str(analyzed)
+        folder.mkdir(mode=0o755)
+        tap = Tap(folder, f"{cluster.scratch}/.s.PGSQL.5432")
+        dsn = f"host={folder} dbname={database} user={cluster.ROLE}"
+        watcher = new_worker("optimax-watcher").configure(
+            dsn, schemas=["public", "other"], private_columns=["t.hidden", "public.t.hid.den"]).attach()
+        text = Schema(watcher).text()
+        tap.close()
+        assert b"seen2" in text and b"seen2" in tap.heard
+        for value in (b"whispered", b"murmured", b"muttered"):
+            assert value not in text and value not in tap.heard
+    process.remove_scratch(scratch)
+    cluster.drop_database(database)
 
 
 def test_a_change_of_the_catalog_is_noticed_and_data_alone_is_not(new_worker, cluster):
