@@ -17,17 +17,28 @@ static bool is_one_of(const char *const *words, size_t count, const char *word)
 	return false;
 }
 
+/* The next word: letters, between which arrays and ranges take backslashes and quotes away. */
+static const char *read_word(const char *text, char *word, size_t size)
+{
+	size_t used = 0;
+
+	for (; isalpha((unsigned char)*text) || *text == '\\' || *text == '"'; text++)
+		if (isalpha((unsigned char)*text) && used < size)
+			word[used++] = *text;
+	word[used < size ? used : 0] = '\0';
+	return *text ? text + 1 : text;
+}
+
 /* PostgreSQL reads these words inside a longer value too: 'today 10:00', '{now}'. */
 static bool names_a_day(const char *text)
 {
 	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
-	size_t size;
+	char word[16];
 
-	for (; *text; text += size ? size : 1) {
-		for (size = 0; isalpha((unsigned char)text[size]);)
-			size++;
-		for (size_t i = 0; size && i < COUNT(words); i++)
-			if (strlen(words[i]) == size && strncasecmp(words[i], text, size) == 0)
+	while (*text) {
+		text = read_word(text, word, sizeof(word));
+		for (size_t i = 0; *word && i < COUNT(words); i++)
+			if (strcasecmp(words[i], word) == 0)
 				return true;
 	}
 	return false;
