@@ -292,6 +292,8 @@ static void retry_or_fail(struct model_call *call, bool refused, const struct er
 	int64_t wait_ms = retry_wait_ms(&failure, chance());
 
 	if (wait_ms >= 0) {
+		log_debug("provider %s: %s; it is asked again in %lld ms",
+		    call->model->provider->settings->name, error->message, (long long)wait_ms);
 		call->state = CALL_PAUSED;
 		set_timer(call, wait_ms);
 	} else if (refused || call->status >= 500) {
