@@ -137,6 +137,14 @@ def cut(before=()):
     return answer
 
 
+def and_close(answer):
+    """Ends the connection after the answer without having said so, as llama.cpp does after a stream."""
+    async def answer_and_close(request, reply):
+        await answer(request, reply)
+        reply.open = False
+    return answer_and_close
+
+
 def late(seconds, answer):
     async def wait(request, reply):
         await asyncio.sleep(seconds)

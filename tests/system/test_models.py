@@ -8,7 +8,7 @@ import time
 import pytest
 
 import process
-from fake_model import (FakeModel, closed_port, cut, flood, hang, late, ollama_events, openai_events,
+from fake_model import (FakeModel, and_close, closed_port, cut, flood, hang, late, ollama_events, openai_events,
                         refuse, say, sse, stream)
 
 TYPES = ["openai", "ollama"]
@@ -130,6 +130,15 @@ def test_connections_are_used_again(start):
         for number in range(5):
             chat(daemon, f"question {number}")
         assert len(model.requests) == 5 and model.connections == 1
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_connections_that_are_closed_without_a_word(start, kind):
+    with FakeModel([and_close(say("ok"))]) as model:
+        daemon = start(provider(model, kind))
+        for number in range(20):
+            assert chat(daemon, f"question {number}")["text"] == "ok"
+        assert model.connections >= 20 and "last_error" not in state_of(daemon)
 
 
 def test_not_streamed_is_read_too(start):
