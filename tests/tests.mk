@@ -10,3 +10,4 @@ include tests/unit/daemon.mk
 include tests/unit/worker.mk
 include tests/unit/client.mk
 include tests/checks/checks.mk
+include tests/real/real.mk
