@@ -26,7 +26,7 @@ class Gateway:
         assert done.returncode == 0, done.stderr
         self.worker = Worker("optimax-inference", self.instance, self.scratch)
         try:
-            self._configure({**PROVIDER, "url": stub.url, **provider})
+            self._configure({**PROVIDER, "url": stub.url})
         except EOFError as ended:
             log = self.worker.log()
             self.close(stop=False)

@@ -112,7 +112,7 @@ def test_examples(start, new_daemon):
             def shown():
                 return content(daemon.call("prompt", {"question": "customers of which city?"})["messages"])
 
-            process.wait_until(lambda: "<examples>" in shown())
+            process.wait_until(lambda: "<examples>\n" in shown())  # the rules above speak of them, too
             assert "sql: SELECT name FROM customers\n" in shown()
             assert "DELETE FROM" not in shown() and "no_such_table" not in shown()
             assert "SELECT 2" not in shown(), "it has no word in common"
