@@ -5,7 +5,6 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "shm/metrics.h"
 
 enum { MORE_TIME_MS = 1000 }; /* given beyond what a joiner has, for those who come soon after */
 
@@ -115,11 +114,9 @@ static void permit_answered(struct permit *permit, const struct error *error)
 	/* Its worker is dead, and its jobs are being given back. */
 	if (!job->worker->channel)
 		return;
-	if (error) {
-		metrics_add(job->pool->options.metrics, METRIC_OVERLOADS, 1);
+	if (error)
 		message_pack_error(&message, true, job->permit_msgid, error);
-	} else {
+	else
 		message_pack_response(&message, job->permit_msgid, &permit_result_row, &result);
-	}
 	channel_send(job->worker->channel, bytes_of_buffer(&message));
 }

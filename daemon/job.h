@@ -10,9 +10,11 @@
 #include "daemon/refused_keys.h"
 
 enum job_state { JOB_QUEUED, JOB_SENT };
+enum { JOB_BUCKETS = 1024 }; /* of those sent to one worker */
 
 struct job {
 	TAILQ_ENTRY(job) link; /* in the queue, or in its worker's list */
+	LIST_ENTRY(job) same_msgid; /* JOB_SENT: in its worker's table */
 	struct flight flight;
 	struct pool *pool;
 	struct pool_worker *worker; /* JOB_SENT */
@@ -37,6 +39,7 @@ struct pool_worker {
 	unsigned index;
 	struct channel *channel; /* NULL: dead */
 	struct job_list jobs;
+	LIST_HEAD(, job) by_msgid[JOB_BUCKETS]; /* the same; each part of an answer looks one up */
 	size_t job_count;
 	int held_jobs; /* its channel is paused while there are any */
 };

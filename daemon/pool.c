@@ -51,6 +51,7 @@ static void job_unlink(struct job *job)
 		job->pool->queued--;
 	} else {
 		TAILQ_REMOVE(&job->worker->jobs, job, link);
+		LIST_REMOVE(job, same_msgid);
 		job->worker->job_count--;
 		job->worker = NULL;
 		permits_drop(&job->permit);
@@ -79,6 +80,7 @@ static void job_send(struct job *job, struct pool_worker *worker)
 	job->worker = worker;
 	job->msgid = ++job->pool->last_msgid;
 	TAILQ_INSERT_TAIL(&worker->jobs, job, link);
+	LIST_INSERT_HEAD(&worker->by_msgid[job->msgid % JOB_BUCKETS], job, same_msgid);
 	worker->job_count++;
 	job_request(job);
 }
@@ -145,7 +147,7 @@ static struct job *find_sent(struct pool_worker *worker, uint32_t msgid)
 {
 	struct job *job;
 
-	TAILQ_FOREACH(job, &worker->jobs, link)
+	LIST_FOREACH(job, &worker->by_msgid[msgid % JOB_BUCKETS], same_msgid)
 	if (job->msgid == msgid)
 		return job;
 	return NULL;
@@ -188,6 +190,8 @@ static void take_response(struct pool_worker *worker, const struct rpc_message *
 	if (failed && message_unpack_error(message->error, &error) != 0)
 		error_set(&error, ERROR_INTERNAL, "a %s worker sent an error that can't be read",
 		    pool->options.name);
+	if (failed && error.code == ERROR_OVERLOADED)
+		metrics_add(pool->options.metrics, METRIC_OVERLOADS, 1);
 	if (failed && run_again(job, &error))
 		job_enqueue(job, true);
 	else

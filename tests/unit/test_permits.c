@@ -77,6 +77,22 @@ static void test_turns_that_are_too_many(void **state)
 	assert_ptr_equal(turns_next(&turns), &b[0]);
 }
 
+static void test_nobody_passes_those_who_wait(void **state)
+{
+	struct turns turns;
+	struct turn a, b;
+
+	(void)state;
+	turns_init(&turns, 2, 2);
+	assert_true(turns_take(&turns, &b, 'b'));
+	turns_end(&turns);
+	assert_null(turns_wait(&turns, &a, 'a'));
+	assert_false(turns_take(&turns, &b, 'b'));
+	assert_ptr_equal(turns_next(&turns), &a);
+	assert_true(turns_take(&turns, &b, 'b'));
+	assert_false(turns_take(&turns, &b, 'b'));
+}
+
 /* ---- permits ---- */
 
 enum { JOBS = 12, PROVIDERS = 3 };
@@ -291,6 +307,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_turns),
 	    cmocka_unit_test(test_turns_that_are_too_many),
+	    cmocka_unit_test(test_nobody_passes_those_who_wait),
 	    cmocka_unit_test(test_as_many_as_are_free_and_no_more),
 	    cmocka_unit_test(test_a_job_has_one_at_most),
 	    cmocka_unit_test(test_too_many_are_told_when_to_come_again),

@@ -538,6 +538,7 @@ static void test_permits_go_with_their_jobs(void **state)
 	    .name = must_strdup("m"), .type = must_strdup("openai"), .concurrency = 1, .queue = 8};
 	struct child_config config = {.provider_count = 1, .providers = &model};
 	struct permits *permits = permits_new();
+	struct metrics_sum sum;
 	struct scene scene;
 	int64_t first, second, third;
 
@@ -573,8 +574,13 @@ static void test_permits_go_with_their_jobs(void **state)
 	assert_int_equal(received(&scene, 0), 80);
 	answer(&scene, 0, second, ERROR_NONE);
 	assert_int_equal(submit_chat(&scene, 3, "d", 60000, false), 0);
-	received(&scene, 0);
+	first = received(&scene, 0);
 	assert_true(scene.permitted);
+	/* Too many wait at all providers: the client is told, and it is counted. */
+	answer(&scene, 0, first, ERROR_OVERLOADED);
+	assert_int_equal(scene.askers[3].code, ERROR_OVERLOADED);
+	metrics_read(scene.metrics, &sum);
+	assert_int_equal(sum.counters[METRIC_OVERLOADS], 1);
 	close_scene(&scene);
 	permits_free(permits);
 	free(model.name);
