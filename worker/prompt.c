@@ -2,16 +2,11 @@
 
 #include <string.h>
 
-#include "common/msgpack_scan.h"
+#include "worker/history.h"
 #include "worker/prompt_fence.h"
 #include "worker/prompt_template.h"
 
 enum { TURN_BYTES_MAX = 2048 };
-
-struct turn {
-	bool is_assistant;
-	struct bytes content;
-};
 
 /* What the placeholders stand for, and the turns that stand by themselves. */
 struct filling {
@@ -19,7 +14,7 @@ struct filling {
 	struct prompt_template template;
 	struct buffer values[PLACEHOLDER_COUNT];
 	size_t turn_count;
-	struct turn turns[PROMPT_HISTORY_TURNS];
+	struct said turns[PROMPT_HISTORY_TURNS];
 	size_t left; /* bytes that may still be used */
 };
 
@@ -31,38 +26,14 @@ struct composing {
 
 /* ---- the conversation ---- */
 
-static bool read_turn(struct bytes *rest, struct turn *ret_turn)
-{
-	struct msgpack_element element;
-	struct bytes key, value;
-	uint32_t pairs;
-
-	*ret_turn = (struct turn){0};
-	if (!msgpack_read_element(rest, &element, NULL) || element.kind != MSGPACK_MAP)
-		return false;
-	for (pairs = element.count; pairs > 0; pairs--) {
-		if (!msgpack_read_element(rest, &element, &key) ||
-		    !msgpack_read_element(rest, &element, &value) || element.kind != MSGPACK_STR)
-			return false;
-		if (bytes_equal_string(key, "role"))
-			ret_turn->is_assistant = bytes_equal_string(value, "assistant");
-		else if (bytes_equal_string(key, "content"))
-			ret_turn->content = value;
-	}
-	return ret_turn->content.data != NULL;
-}
-
 /* Keeps the latest ones, within the limits; the router has checked the list. */
 static void read_history(struct filling *filling, size_t max_bytes)
 {
-	struct bytes rest = filling->request->history;
-	struct msgpack_element element;
-	struct turn turn;
+	struct history_walk walk = history_begin(filling->request->history);
+	struct said turn;
 	size_t bytes = 0, first = 0;
 
-	if (!rest.data || !msgpack_read_element(&rest, &element, NULL))
-		return;
-	for (uint32_t left = element.count; left > 0 && read_turn(&rest, &turn); left--) {
+	while (history_next(&walk, &turn)) {
 		if (filling->turn_count == PROMPT_HISTORY_TURNS) {
 			memmove(filling->turns, filling->turns + 1,
 			    (PROMPT_HISTORY_TURNS - 1) * sizeof(turn));
@@ -86,9 +57,9 @@ static void write_history(struct filling *filling, struct buffer *buffer)
 		return;
 	buffer_append_string(buffer, "<history>\n");
 	for (size_t i = 0; i < filling->turn_count; i++) {
-		const struct turn *turn = &filling->turns[i];
+		const struct said *turn = &filling->turns[i];
 
-		buffer_append_string(buffer, turn->is_assistant ? "assistant: " : "user: ");
+		buffer_append_string(buffer, turn->by_assistant ? "assistant: " : "user: ");
 		prompt_fence_line(turn->content, TURN_BYTES_MAX, buffer);
 		buffer_append_string(buffer, "\n");
 	}
@@ -232,9 +203,9 @@ static void write_messages(const struct filling *filling, struct prompt *prompt)
 	prompt->count = 0;
 	expand(&composing, filling, "system", filling->template.system);
 	for (size_t i = 0; i < filling->turn_count; i++) {
-		const struct turn *turn = &filling->turns[i];
+		const struct said *turn = &filling->turns[i];
 
-		begin_message(&composing, turn->is_assistant ? "assistant" : "user");
+		begin_message(&composing, turn->by_assistant ? "assistant" : "user");
 		buffer_append_bytes(&prompt->text, turn->content);
 	}
 	expand(&composing, filling, "user", filling->template.user);

@@ -3,6 +3,7 @@
  * sure or declines, so what it can translate is also routed by it.
  */
 #include "worker/builtin/builtin.h"
+#include "worker/builtin/follow_up.h"
 #include "worker/provider.h"
 
 static bool can(const struct provider *provider, enum provider_job job)
@@ -13,13 +14,16 @@ static bool can(const struct provider *provider, enum provider_job job)
 
 static void generate(struct provider *provider, struct provider_call *call)
 {
+	CLEAN(buffer) struct buffer question = BUFFER_INIT;
 	struct error error = ERROR_INIT;
 
 	(void)provider;
 	if (!call->vocabulary) {
 		error_set(&error, ERROR_UNANSWERABLE, "no database is configured to ask");
 	} else {
-		builtin_translate(call->question, call->vocabulary, &call->answer, &error);
+		follow_up_resolve(call->question, call->history, call->vocabulary, &question);
+		builtin_translate(
+		    bytes_of_buffer(&question), call->vocabulary, &call->answer, &error);
 	}
 	if (error.code == ERROR_NONE && call->job == PROVIDER_ROUTE) {
 		buffer_reset(&call->answer);

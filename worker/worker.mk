@@ -111,3 +111,7 @@ CLEANFILES += worker/prompt_texts.inc
 EXTRA_DIST += $(PROMPT_FILES)
 optimax_inference_SOURCES += worker/compose_reply.c worker/compose_reply.h
 libmodel_a_SOURCES += worker/model_address.c worker/model_address.h
+
+# follow-ups, for the provider builtin; the turns before, also for prompts
+libbuiltin_a_SOURCES += worker/history.c worker/history.h \
+	worker/builtin/follow_up.c worker/builtin/follow_up.h

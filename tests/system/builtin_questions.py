@@ -246,3 +246,42 @@ DECLINED = [
     ("customers'; DELETE FROM orders; --", "'"),
     ("orders of products in Tents", "'"),
 ]
+
+# what was asked before, the question behind it, SQL
+FOLLOWED = [
+    (["How many orders were placed in 2023?"], "and in 2024?", f"SELECT count(*) FROM orders WHERE {year('placed_at')}"),
+    (["How many orders were placed in 2023?"], "And 2024?", f"SELECT count(*) FROM orders WHERE {year('placed_at')}"),
+    (["how many orders are there?"], "what about in 2024?", f"SELECT count(*) FROM orders WHERE {year('placed_at')}"),
+    (["How many customers are in Germany?"], "What about France?", "SELECT count(*) FROM customers WHERE country = 'France'"),
+    (["How many customers are in Germany?", "and in Austria?", "and from France?"], "how about Italy",
+     "SELECT count(*) FROM customers WHERE country = 'Italy'"),
+    (["How many orders were placed in 2022?", "and in 2023?", "how many customers are there?"], "and in Berlin?",
+     "SELECT count(*) FROM customers WHERE city = 'Berlin'"),
+    (["total amount of orders in March 2023"], "and in April 2024?",
+     "SELECT sum(total) FROM orders WHERE date_trunc('month', placed_at) = '2024-04-01'"),
+    (["how many orders of customers from Germany in 2023"], "and in 2024?",
+     "SELECT count(*) FROM orders o, customers c WHERE c.id = customer_id AND country = 'Germany'"
+     f" AND {year('placed_at')}"),
+    (["how many cancelled orders are there?"], "and what about pending?",
+     "SELECT count(*) FROM orders WHERE status = 'pending'"),
+    # Who asks anew asks anew.
+    (["How many orders were placed in 2023?"], "How many customers are there?", "SELECT count(*) FROM customers"),
+]
+
+# what was asked before, the question behind it: which of several, or in what way, is not clear
+NOT_FOLLOWED = [
+    ([], "and in 2024?"),
+    (["hello, who are you?"], "and in 2024?"),
+    (["orders since 2023"], "and in 2024?"),
+    (["orders between 2022 and 2023"], "and in 2024?"),
+    (["how many customers are in Germany or France?"], "and in Italy?"),
+    (["orders since 2023"], "what about 2024?"),
+    (["how many customers are in Germany or Austria?"], "what about France?"),
+    (["how many customers are in Germany?"], "and in Berlin?"),
+    (["how many customers are not in Germany?"], "and in France?"),
+    (["how many products cost more than 100?"], "and 200?"),
+    (["how many customers are in Germany?"], "and cancelled?"),
+    (["How many orders were placed in 2023?"], "and in 2024 by country?"),
+    (["How many orders were placed in 2023?"], "and of them?"),
+    (["How many orders were placed in 2023?"], "and"),
+]
