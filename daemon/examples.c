@@ -341,6 +341,9 @@ void examples_configure(struct examples *examples, const struct child_config *co
 
 void examples_schema_changed(struct examples *examples, const char *schema_version)
 {
+	/* The same one comes again after ANALYZE, which changes no verdict. */
+	if (examples->schema_version && strcmp(examples->schema_version, schema_version) == 0)
+		return;
 	free(examples->schema_version);
 	examples->schema_version = must_strdup(schema_version);
 	examples_policy_changed(examples);
