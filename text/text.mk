@@ -22,3 +22,6 @@ TEXT_LIBS = libtext.a $(UTF8PROC_LIBS) $(STEMMER_LIBS) $(XXHASH_LIBS) -lm
 # schema linking: which tables a question is about
 libtext_a_SOURCES += text/linking.c text/linking.h text/linking_graph.c text/linking_graph.h \
 	text/related.c text/related.def text/related.h
+
+# one spelling for British and American English
+libtext_a_SOURCES += text/spelling.c text/spelling.def text/spelling.h

@@ -8,6 +8,7 @@
 
 #include "text/compose.h"
 #include "text/normalise.h"
+#include "text/spelling.h"
 
 enum {
 	BLOCK_BYTES = 4096,
@@ -326,13 +327,16 @@ struct remembered {
 static struct bytes run_stemmer(struct bytes word)
 {
 	static struct sb_stemmer *stemmer;
+	char unified[STEM_BYTES_MAX + 1];
 	const sb_symbol *stem;
 
 	if (!stemmer)
 		stemmer = sb_stemmer_new("english", "UTF_8");
 	if (!stemmer)
 		abort();
-	stem = sb_stemmer_stem(stemmer, (const sb_symbol *)word.data, (int)word.size);
+	memcpy(unified, word.data, word.size);
+	word.size = spelling_unify(unified, word.size);
+	stem = sb_stemmer_stem(stemmer, (const sb_symbol *)unified, (int)word.size);
 	if (!stem)
 		abort();
 	return bytes_of(stem, (size_t)sb_stemmer_length(stemmer));

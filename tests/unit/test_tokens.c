@@ -98,7 +98,12 @@ static void test_max_tokens(void **state)
 static void test_stems(void **state)
 {
 	static const char *const same[][2] = {{"Customers", "customer"}, {"categories", "category"},
-	    {"people", "person"}, {"children", "child"}, {"Bob's", "bob"}, {"ordered", "orders"}};
+	    {"people", "person"}, {"children", "child"}, {"Bob's", "bob"}, {"ordered", "orders"},
+	    {"colours", "color"}, {"Organisations", "organization"}, {"centre", "Centers"},
+	    {"cancelled", "canceled"}, {"catalogues", "catalog"}, {"favourite", "favorites"},
+	    {"licences", "license"}, {"drove", "drives"}, {"analysed", "analyzing"}};
+	static const char *const apart[][2] = {
+	    {"hours", "hors"}, {"rise", "rize"}, {"sellers", "selers"}};
 	CLEAN(buffer) struct buffer left = BUFFER_INIT, right = BUFFER_INIT;
 
 	(void)state;
@@ -106,6 +111,11 @@ static void test_stems(void **state)
 		token_stem(bytes_of_string(same[i][0]), &left);
 		token_stem(bytes_of_string(same[i][1]), &right);
 		assert_string_equal(buffer_string(&left), buffer_string(&right));
+	}
+	for (size_t i = 0; i < sizeof(apart) / sizeof(apart[0]); i++) {
+		token_stem(bytes_of_string(apart[i][0]), &left);
+		token_stem(bytes_of_string(apart[i][1]), &right);
+		assert_string_not_equal(buffer_string(&left), buffer_string(&right));
 	}
 }
 
