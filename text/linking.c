@@ -6,358 +6,173 @@
 #include <string.h>
 
 #include "text/linking_graph.h"
-#include "text/related.h"
-#include "text/stop_words.h"
-#include "text/tokens.h"
+#include "text/linking_hits.h"
 
 /*
- * WORDS_MAX: of a question; ENTRIES_MAX: a word that so many names have tells none apart;
  * CHOSEN_MAX: places that are filled one by one, each weighed by what the ones before it leave
  * unexplained; CANDIDATES_MAX: from which these are taken.
  */
-enum {
-	WORDS_MAX = 96,
-	ENTRIES_MAX = 4096,
-	CHOSEN_MAX = 12,
-	CANDIDATES_MAX = 128,
-	STEM_MAX = 96,
-	KINDS = VOCABULARY_COMMENT + 1,
-	PREFIX_BYTES_MIN = 4,
-	PREFIXED_MAX = 16
-};
+enum { CHOSEN_MAX = 12, CANDIDATES_MAX = 128 };
 
-/* How much a word says by what kind of name has it. */
-static const float kind_weights[KINDS] = {
-    [VOCABULARY_TABLE] = 1.0f,
-    [VOCABULARY_COLUMN] = 0.4f,
-    [VOCABULARY_LABEL] = 0.6f,
-    [VOCABULARY_VALUE] = 0.6f,
-    [VOCABULARY_COMMENT] = 0.3f,
+const struct linking_weights linking_weights = {
+#define LINKING_WEIGHT(name, value) .name = (value),
+#include "text/linking_weights.def"
+#undef LINKING_WEIGHT
 };
-
-/*
- * Rounded from what was best on two halves of some 150 databases, fitted apart; bench/link_eval
- * measures them. Shares of a word's own weight, but for the last three, which are sums of words.
- */
-#define WEIGHT_TABLE_COVER  0.4f /* of the words of a table's name that are in the question */
-#define WEIGHT_COLUMN_COVER 0.8f
-#define WEIGHT_LONGER       0.9f /* a name's word that begins with the question's */
-#define WEIGHT_RELATED      0.7f /* text/related.def */
-#define WEIGHT_PLACE        0.5f /* an unknown word behind "from" or "in" */
-#define WEIGHT_PERSON       0.15f /* an unknown word behind "by" or "Dr." */
-#define WEIGHT_NAME         0.17f /* any unknown word may be a name */
-#define WEIGHT_FULL_NAME    0.2f /* two of them with capitals */
-#define WEIGHT_RARE         0.45f /* how fast a word says less the more names have it */
-#define WEIGHT_NEIGHBOUR    0.25f /* of the best table that it joins */
-#define WEIGHT_CONNECT      0.2f /* of the second best */
-#define WEIGHT_EXPLAINED    0.2f /* of a word that a chosen table accounts for already */
-#define WEIGHT_CHOSEN       0.15f /* more for what joins a chosen table */
-#define WEIGHT_HUB          0.05f /* for a table that joins many */
-#define WEIGHT_BRIDGE       0.04f /* for each chosen table that it joins besides the first */
-#define WEIGHT_ALONE        0.1f /* so that a table counts of which only its keys speak */
 
 struct linking {
-	const struct vocabulary *vocabulary;
-	struct related *related;
-	const char **stems; /* all of the vocabulary's, sorted */
-	size_t stem_count;
+	const struct linking_weights *weights;
+	struct linking_names names;
 	struct linking_graph *graph;
 };
 
-/* One word of the question that one name has. */
-struct hit {
+/* What one table says for one word of the question. */
+struct word_weight {
+	float weight;
+	enum linking_ground ground;
+	bool partly, of_table; /* by one word of several; by the table's own name */
+};
+
+struct candidate {
 	uint32_t table;
-	int32_t column;
-	uint16_t label;
-	uint8_t kind, question_word, word, words;
-	float rarity;
+	float joins; /* what its neighbours say for it */
+	float own; /* what its own names say for it */
+	struct word_weight *words;
 };
 
 struct ranking {
 	const struct linking *linking;
+	const struct linking_weights *weights;
 	size_t table_count;
-	struct hit *hits;
-	size_t hit_count, hit_capacity;
-	size_t question_words;
+	struct linking_hits hits;
+	size_t words; /* of the question */
 	uint32_t *first_hit; /* of each table, and one more */
-	float *base; /* what its own names say for a table */
+	float *own; /* what its own names say for a table */
 	float *score; /* with its neighbours */
-	float explained[WORDS_MAX]; /* how well the chosen tables account for a word */
 	struct linking_ranks *ranks;
 };
 
-/* ---- what the question's words find ---- */
-
-/* How rare the word is among names of each kind: a table's own name counts where many columns of
- * other tables have the word too. */
-static void measure_rarity(
-    const struct vocabulary_entry *entries, size_t count, float ret_rarity[KINDS])
-{
-	size_t counts[KINDS] = {0};
-
-	for (size_t i = 0; i < count; i++)
-		counts[entries[i].kind]++;
-	for (size_t i = 0; i < KINDS; i++)
-		ret_rarity[i] =
-		    1.0f / (1.0f + WEIGHT_RARE * logf((float)(counts[i] + (counts[i] == 0))));
-}
-
-static bool add_hits(struct ranking *ranking, const char *stem, float factor)
-{
-	size_t count;
-	const struct vocabulary_entry *entries =
-	    vocabulary_find(ranking->linking->vocabulary, stem, &count);
-	float rarity[KINDS];
-
-	if (count == 0)
-		return false;
-	if (count > ENTRIES_MAX)
-		count = ENTRIES_MAX;
-	measure_rarity(entries, count, rarity);
-	if (ranking->hit_count + count > ranking->hit_capacity) {
-		ranking->hit_capacity = (ranking->hit_count + count) * 2;
-		ranking->hits =
-		    must_realloc(ranking->hits, ranking->hit_capacity * sizeof(struct hit));
-	}
-	for (size_t i = 0; i < count; i++)
-		ranking->hits[ranking->hit_count++] = (struct hit){.table = entries[i].table,
-		    .column = entries[i].column,
-		    .label = entries[i].label,
-		    .kind = (uint8_t)entries[i].kind,
-		    .question_word = (uint8_t)ranking->question_words,
-		    .word = entries[i].word,
-		    .words = entries[i].words,
-		    .rarity = rarity[entries[i].kind] * factor};
-	return true;
-}
-
-static void add_related(struct ranking *ranking, const char *stem, float factor)
-{
-	struct bytes stems = related_find(ranking->linking->related, stem);
-
-	for (size_t at = 0; at < stems.size; at += strlen(stems.data + at) + 1)
-		add_hits(ranking, stems.data + at, factor);
-}
-
-/* "card types" may be cardtypes. */
-static void add_joined(struct ranking *ranking, const struct token *left, const struct token *right)
-{
-	char joined[STEM_MAX * 2];
-	CLEAN(buffer) struct buffer stem = BUFFER_INIT;
-
-	if (left->kind != TOKEN_WORD || right->kind != TOKEN_WORD)
-		return;
-	if (strlen(left->folded) + strlen(right->folded) >= sizeof(joined))
-		return;
-	strcpy(joined, left->folded);
-	strcat(joined, right->folded);
-	token_stem(bytes_of_string(joined), &stem);
-	add_hits(ranking, buffer_string(&stem), 1.0f);
-}
-
-/* "advises" and the table advisor: stems that begin with a word's stem. */
-static bool add_longer(struct ranking *ranking, const char *stem)
-{
-	const struct linking *linking = ranking->linking;
-	size_t size = strlen(stem), low = 0, high = linking->stem_count;
-
-	if (size < PREFIX_BYTES_MIN)
-		return false;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (strcmp(linking->stems[middle], stem) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (high = low; high < linking->stem_count && high < low + PREFIXED_MAX; high++) {
-		if (strncmp(linking->stems[high], stem, size) != 0)
-			break;
-		add_hits(ranking, linking->stems[high], WEIGHT_LONGER);
-	}
-	return high > low;
-}
-
-static bool is_one_of(const struct token *token, const char *const *words)
-{
-	for (; token && *words; words++)
-		if (strcmp(token->folded, *words) == 0)
-			return true;
-	return false;
-}
-
-/* A word that no name has is likely a value; of what, the last known word before it may say. */
-static void add_value(struct ranking *ranking, const struct token *before, bool is_full_name)
-{
-	static const char *const places[] = {
-	    "from", "to", "in", "at", "near", "into", "via", "through", "between", "and", NULL};
-	static const char *const persons[] = {
-	    "by", "dr", "prof", "professor", "mr", "mrs", "ms", NULL};
-	/* Stems of what a person's name is split into. */
-	static const char *const parts[] = {
-	    "first", "last", "forenam", "surnam", "given", "firstnam", "lastnam"};
-
-	if (is_one_of(before, places))
-		add_related(ranking, "where", WEIGHT_PLACE);
-	if (is_one_of(before, persons))
-		add_related(ranking, "who", WEIGHT_PERSON);
-	add_hits(ranking, "name", WEIGHT_NAME);
-	add_hits(ranking, "titl", WEIGHT_NAME);
-	for (size_t i = 0; is_full_name && i < sizeof(parts) / sizeof(parts[0]); i++)
-		add_hits(ranking, parts[i], WEIGHT_FULL_NAME);
-}
-
-static bool is_year(const struct token *token)
-{
-	return token->kind == TOKEN_NUMBER && token->raw.size == 4 &&
-	       (memcmp(token->raw.data, "19", 2) == 0 || memcmp(token->raw.data, "20", 2) == 0);
-}
-
-static bool has_content(const struct token *token)
-{
-	return token->kind == TOKEN_QUOTED ||
-	       (token->kind == TOKEN_WORD && stop_word_find(token->folded) == STOP_WORD_NONE);
-}
-
-/* False where the token is content that no name has. */
-static bool find_token(struct ranking *ranking, const struct token *token)
-{
-	bool known = !has_content(token) || add_hits(ranking, token->stem, 1.0f) ||
-	             add_longer(ranking, token->stem);
-
-	if (token->kind == TOKEN_WORD)
-		add_related(ranking, token->stem, WEIGHT_RELATED);
-	if (is_year(token)) {
-		add_hits(ranking, "year", WEIGHT_RELATED);
-		add_hits(ranking, "date", WEIGHT_RELATED);
-	}
-	return known;
-}
-
-static void find_hits(struct ranking *ranking, const struct tokens *tokens)
-{
-	const struct token *before = NULL;
-
-	for (size_t i = 0; i < tokens->count && i < WORDS_MAX; i++) {
-		const struct token *token = &tokens->items[i];
-
-		if (i + 1 < tokens->count)
-			add_joined(ranking, token, &token[1]);
-		/* The first word has its capital for another reason. */
-		if (find_token(ranking, token))
-			before = token;
-		else
-			add_value(ranking, before, i > 1 && token->capital && token[-1].capital);
-		ranking->question_words++;
-	}
-}
-
-static int compare_hits(const void *a, const void *b)
-{
-	const struct hit *left = a, *right = b;
-
-	if (left->table != right->table)
-		return left->table < right->table ? -1 : 1;
-	if (left->column != right->column)
-		return left->column < right->column ? -1 : 1;
-	if (left->kind != right->kind)
-		return left->kind < right->kind ? -1 : 1;
-	return (left->label > right->label) - (left->label < right->label);
-}
-
-static void sort_hits(struct ranking *ranking)
-{
-	size_t at = 0;
-
-	if (ranking->hit_count > 0)
-		qsort(ranking->hits, ranking->hit_count, sizeof(struct hit), compare_hits);
-	for (size_t table = 0; table <= ranking->table_count; table++) {
-		while (at < ranking->hit_count && ranking->hits[at].table < table)
-			at++;
-		ranking->first_hit[table] = (uint32_t)at;
-	}
-}
+/* Of the tables that are chosen one by one. */
+struct choosing {
+	const struct ranking *ranking;
+	struct candidate *candidates; /* those that are chosen first */
+	size_t count, chosen;
+	float explained[LINKING_WORDS_MAX]; /* how well the chosen account for a word */
+	/* Sets of chosen tables, a bit for each place: of each table those that it joins, and those
+	 * of them that it refers to; of each place those that are joined with it, one by one. */
+	uint16_t *joins, *refers;
+	uint16_t part[CHOSEN_MAX];
+};
 
 /* ---- what a table is worth ---- */
 
-/* The hits of one name: of a table, a column, one label, one value, one comment. */
-static size_t name_end(const struct ranking *ranking, size_t first, size_t end)
+static float kind_weight(const struct linking_weights *weights, uint8_t kind)
 {
-	size_t at = first + 1;
+	const float by_kind[] = {
+	    [VOCABULARY_TABLE] = 1.0f,
+	    [VOCABULARY_COLUMN] = weights->column,
+	    [VOCABULARY_LABEL] = weights->label,
+	    [VOCABULARY_VALUE] = weights->value,
+	    [VOCABULARY_COMMENT] = weights->comment,
+	};
 
-	while (at < end && compare_hits(&ranking->hits[at], &ranking->hits[first]) == 0)
-		at++;
-	return at;
+	return by_kind[kind];
 }
 
 /* A name of which more words are in the question is more likely meant. */
 static float cover(const struct ranking *ranking, size_t first, size_t end)
 {
-	const struct hit *hit = &ranking->hits[first];
-	float weight = hit->kind == VOCABULARY_TABLE ? WEIGHT_TABLE_COVER : WEIGHT_COLUMN_COVER;
+	const struct linking_hit *hits = ranking->hits.items, *hit = &hits[first];
+	float weight = hit->kind == VOCABULARY_TABLE ? ranking->weights->table_cover
+	                                             : ranking->weights->column_cover;
 	uint32_t words = 0;
 	float part;
 
 	if (hit->words == 0 || hit->kind == VOCABULARY_COMMENT)
 		return 1.0f;
 	for (size_t i = first; i < end; i++)
-		words |= 1u << (ranking->hits[i].word & 31);
+		words |= 1u << (hits[i].word & 31);
 	part = (float)__builtin_popcount(words) / hit->words;
 	return 1 - weight + weight * (part < 1 ? part : 1);
 }
 
 /* For each word of the question the best name of this table that has it. */
-static void weigh_words(const struct ranking *ranking, size_t table, float ret_words[WORDS_MAX])
+static void weigh_words(const struct ranking *ranking, size_t table, struct word_weight *ret_words)
 {
+	const struct linking_hits *hits = &ranking->hits;
 	size_t end = ranking->first_hit[table + 1], next;
 
-	memset(ret_words, 0, WORDS_MAX * sizeof(float));
+	memset(ret_words, 0, ranking->words * sizeof(*ret_words));
 	for (size_t first = ranking->first_hit[table]; first < end; first = next) {
 		float part;
+		bool is_part;
 
-		next = name_end(ranking, first, end);
-		part = cover(ranking, first, next) * kind_weights[ranking->hits[first].kind];
+		next = linking_hits_name_end(hits, first, end);
+		part = cover(ranking, first, next);
+		is_part = part < 1;
+		part *= kind_weight(ranking->weights, hits->items[first].kind);
 		for (size_t i = first; i < next; i++) {
-			const struct hit *hit = &ranking->hits[i];
+			const struct linking_hit *hit = &hits->items[i];
+			struct word_weight *word = &ret_words[hit->question_word];
 
-			if (part * hit->rarity > ret_words[hit->question_word])
-				ret_words[hit->question_word] = part * hit->rarity;
+			if (part * hit->weight > word->weight)
+				*word = (struct word_weight){part * hit->weight, hit->ground,
+				    is_part, hit->kind == VOCABULARY_TABLE};
 		}
 	}
 }
 
 static void weigh_table(struct ranking *ranking, size_t table)
 {
-	float words[WORDS_MAX];
+	struct word_weight words[LINKING_WORDS_MAX];
 
 	if (ranking->first_hit[table] == ranking->first_hit[table + 1])
 		return;
 	weigh_words(ranking, table, words);
-	for (size_t i = 0; i < ranking->question_words; i++)
-		ranking->base[table] += words[i];
+	for (size_t i = 0; i < ranking->words; i++)
+		ranking->own[table] += words[i].weight;
 }
 
 /* A table whose neighbours are meant may be needed to join them. */
 static void weigh_neighbours(struct ranking *ranking, size_t table)
 {
-	size_t count;
-	const uint32_t *neighbours =
-	    linking_graph_neighbours(ranking->linking->graph, table, &count);
+	const struct linking_weights *weights = ranking->weights;
 	float best = 0, second = 0;
+	bool refers = false; /* to one of both: what two refer to does not join them */
+	size_t count;
+	const struct linking_neighbour *neighbours =
+	    linking_graph_neighbours(ranking->linking->graph, table, &count);
 
 	for (size_t i = 0; i < count; i++) {
-		float score = ranking->base[neighbours[i]];
+		float own = ranking->own[neighbours[i].table];
 
-		if (score > best) {
+		if (own > best) {
 			second = best;
-			best = score;
-		} else if (score > second) {
-			second = score;
+			best = own;
+		} else if (own > second) {
+			second = own;
 		}
+		refers |= own > 0 && neighbours[i].refers;
 	}
-	ranking->score[table] = ranking->base[table] + WEIGHT_NEIGHBOUR * best +
-	                        WEIGHT_CONNECT * second + WEIGHT_HUB * logf(1.0f + (float)count);
+	ranking->score[table] = ranking->own[table] + weights->neighbour * best +
+	                        (refers ? weights->connect : 0) * second +
+	                        weights->hub * logf(1.0f + (float)count);
+}
+
+static void weigh_tables(struct ranking *ranking)
+{
+	const struct linking_hits *hits = &ranking->hits;
+	size_t at = 0;
+
+	for (size_t table = 0; table <= ranking->table_count; table++) {
+		while (at < hits->count && hits->items[at].table < table)
+			at++;
+		ranking->first_hit[table] = (uint32_t)at;
+	}
+	for (size_t i = 0; i < ranking->table_count; i++)
+		weigh_table(ranking, i);
+	for (size_t i = 0; i < ranking->table_count; i++)
+		weigh_neighbours(ranking, i);
 }
 
 /* ---- the order ---- */
@@ -371,64 +186,157 @@ static int compare_scores(const void *a, const void *b)
 	return (left->table > right->table) - (left->table < right->table);
 }
 
-/* How many of the chosen tables it can be joined with. */
-static size_t chosen_neighbours(const struct ranking *ranking, size_t table, size_t chosen)
+/* The best of a set of chosen tables, by what their own names say. */
+static float best_own(const struct choosing *choosing, unsigned set)
 {
-	size_t count, joined = 0;
-	const uint32_t *neighbours =
-	    linking_graph_neighbours(ranking->linking->graph, table, &count);
+	float best = 0;
 
-	for (size_t i = 0; i < count; i++)
-		for (size_t k = 0; k < chosen; k++)
-			joined += ranking->ranks->tables[k].table == neighbours[i];
-	return joined;
+	for (; set; set &= set - 1) {
+		float own = choosing->candidates[__builtin_ctz(set)].own;
+
+		best = own > best ? own : best;
+	}
+	return best;
+}
+
+/* All that is joined with a set of chosen tables. */
+static unsigned parts_of(const struct choosing *choosing, unsigned set)
+{
+	unsigned parts = 0;
+
+	for (; set & ~parts; set &= ~parts)
+		parts |= choosing->part[__builtin_ctz(set)];
+	return parts;
+}
+
+/* What stands in parts that nothing joins so far, but for the best of them. */
+static float weigh_bridge(const struct choosing *choosing, unsigned joined)
+{
+	float most = 0, all = 0;
+
+	for (unsigned left = joined; left;) {
+		unsigned part = choosing->part[__builtin_ctz(left)];
+		float best = best_own(choosing, joined & part);
+
+		all += best;
+		most = best > most ? best : most;
+		left &= ~part;
+	}
+	return all - most;
+}
+
+/* What joining the chosen tables is worth. What two of them refer to does not join these. */
+static float weigh_joins(const struct choosing *choosing, uint32_t table, float sum)
+{
+	const struct linking_weights *weights = choosing->ranking->weights;
+	unsigned joined = choosing->joins[table];
+	int count = __builtin_popcount(joined);
+	float worth;
+
+	if (!joined)
+		return 0;
+	worth = weights->chosen * (sum + weights->alone);
+	if (choosing->refers[table])
+		worth += weights->bridge * weigh_bridge(choosing, joined) +
+		         weights->besides * (float)(count < 4 ? count - 1 : 3);
+	return worth;
 }
 
 /* What a table adds to those that are chosen already. */
-static float gain(const struct ranking *ranking, size_t table, size_t chosen)
+static float gain(const struct choosing *choosing, const struct candidate *candidate)
 {
-	float words[WORDS_MAX], sum = 0;
-	size_t joined;
+	const struct linking_weights *weights = choosing->ranking->weights;
+	float sum = candidate->joins;
 
-	weigh_words(ranking, table, words);
-	for (size_t i = 0; i < ranking->question_words; i++) {
-		float left = words[i] - WEIGHT_EXPLAINED * ranking->explained[i];
+	for (size_t i = 0; i < choosing->ranking->words; i++) {
+		const struct word_weight *word = &candidate->words[i];
+		float share = word->ground == LINKING_GUESSED   ? weights->guessed
+		              : word->ground == LINKING_RELATED ? weights->explained_related
+		              : !word->of_table                 ? weights->explained_column
+		              : word->partly                    ? weights->partly
+		                                                : weights->explained;
+		float left = word->weight - share * choosing->explained[i];
 
 		sum += left > 0 ? left : 0;
 	}
-	sum += ranking->score[table] - ranking->base[table];
-	joined = chosen_neighbours(ranking, table, chosen);
-	if (joined > 0)
-		sum += WEIGHT_CHOSEN * (sum + WEIGHT_ALONE);
-	if (joined > 1)
-		sum += WEIGHT_BRIDGE * (float)(joined < 4 ? joined - 1 : 3);
-	return sum;
+	return sum + weigh_joins(choosing, candidate->table, sum);
 }
 
-static void choose(struct ranking *ranking, size_t place, size_t candidates)
+/* The new one is a part by itself, or makes one of all that it joins. */
+static void join_parts(struct choosing *choosing)
 {
-	struct linked_table *tables = ranking->ranks->tables, chosen;
-	size_t best = place;
-	float best_gain = -1, words[WORDS_MAX];
+	uint32_t added = choosing->candidates[choosing->chosen].table;
+	uint16_t bit = (uint16_t)(1u << choosing->chosen);
+	unsigned part = parts_of(choosing, choosing->joins[added]) | bit;
+	size_t count;
+	const struct linking_neighbour *neighbours =
+	    linking_graph_neighbours(choosing->ranking->linking->graph, added, &count);
 
-	for (size_t i = place; i < candidates; i++) {
-		float here = gain(ranking, tables[i].table, place);
+	for (size_t i = 0; i < count; i++) {
+		choosing->joins[neighbours[i].table] |= bit;
+		if (neighbours[i].referred)
+			choosing->refers[neighbours[i].table] |= bit;
+	}
+	for (unsigned left = part; left; left &= left - 1)
+		choosing->part[__builtin_ctz(left)] = (uint16_t)part;
+}
+
+static void choose_next(struct choosing *choosing)
+{
+	struct candidate *candidates = choosing->candidates, chosen;
+	size_t place = choosing->chosen, best = place;
+	float best_gain = -1;
+
+	for (size_t i = place; i < choosing->count; i++) {
+		float here = gain(choosing, &candidates[i]);
 
 		if (here > best_gain) {
 			best_gain = here;
 			best = i;
 		}
 	}
-	chosen = tables[best];
-	memmove(&tables[place + 1], &tables[place], (best - place) * sizeof(*tables));
-	tables[place] = chosen;
-	weigh_words(ranking, chosen.table, words);
-	for (size_t i = 0; i < ranking->question_words; i++)
-		if (words[i] > ranking->explained[i])
-			ranking->explained[i] = words[i];
+	chosen = candidates[best];
+	memmove(&candidates[place + 1], &candidates[place], (best - place) * sizeof(chosen));
+	candidates[place] = chosen;
+	join_parts(choosing);
+	choosing->chosen++;
+	for (size_t i = 0; i < choosing->ranking->words; i++)
+		if (chosen.words[i].weight > choosing->explained[i])
+			choosing->explained[i] = chosen.words[i].weight;
 }
 
-static void order_tables(struct ranking *ranking)
+/* The first places of what is sorted by score. */
+static void choose_first(const struct ranking *ranking, size_t count)
+{
+	struct choosing choosing = {.ranking = ranking, .count = count};
+	struct linked_table *tables = ranking->ranks->tables;
+	struct word_weight *words = must_alloc((count * ranking->words + 1) * sizeof(*words));
+
+	choosing.candidates = must_alloc((count + 1) * sizeof(*choosing.candidates));
+	choosing.joins = must_zalloc((ranking->table_count + 1) * sizeof(*choosing.joins));
+	choosing.refers = must_zalloc((ranking->table_count + 1) * sizeof(*choosing.refers));
+	for (size_t i = 0; i < count; i++) {
+		uint32_t table = tables[i].table;
+
+		choosing.candidates[i] =
+		    (struct candidate){table, ranking->score[table] - ranking->own[table],
+		        ranking->own[table], words + i * ranking->words};
+		weigh_words(ranking, table, choosing.candidates[i].words);
+	}
+	while (choosing.chosen < count && choosing.chosen < CHOSEN_MAX)
+		choose_next(&choosing);
+	for (size_t i = 0; i < count; i++) {
+		uint32_t table = choosing.candidates[i].table;
+
+		tables[i] = (struct linked_table){table, ranking->score[table]};
+	}
+	free(choosing.candidates);
+	free(choosing.joins);
+	free(choosing.refers);
+	free(words);
+}
+
+static void order_tables(const struct ranking *ranking)
 {
 	struct linking_ranks *ranks = ranking->ranks;
 	size_t candidates = 0;
@@ -441,29 +349,29 @@ static void order_tables(struct ranking *ranking)
 	while (candidates < ranks->count && candidates < CANDIDATES_MAX &&
 	       ranks->tables[candidates].score > 0)
 		candidates++;
-	for (size_t place = 0; place < CHOSEN_MAX && place < candidates; place++)
-		choose(ranking, place, candidates);
+	choose_first(ranking, candidates);
 }
 
 /* ---- columns ---- */
 
-static void order_columns(struct ranking *ranking)
+static void order_columns(const struct ranking *ranking)
 {
+	const struct linking_hits *hits = &ranking->hits;
 	struct linking_ranks *ranks = ranking->ranks;
 	size_t next;
 
-	ranks->columns = must_alloc((ranking->hit_count + 1) * sizeof(*ranks->columns));
-	for (size_t first = 0; first < ranking->hit_count; first = next) {
-		const struct hit *hit = &ranking->hits[first];
+	ranks->columns = must_alloc((hits->count + 1) * sizeof(*ranks->columns));
+	for (size_t first = 0; first < hits->count; first = next) {
+		const struct linking_hit *hit = &hits->items[first];
 		struct linked_column *last = ranks->columns + ranks->column_count;
 		float score = 0;
 
-		next = name_end(ranking, first, ranking->hit_count);
+		next = linking_hits_name_end(hits, first, hits->count);
 		if (hit->column < 0)
 			continue;
 		for (size_t i = first; i < next; i++)
-			score += ranking->hits[i].rarity;
-		score *= cover(ranking, first, next) * kind_weights[hit->kind];
+			score += hits->items[i].weight;
+		score *= cover(ranking, first, next) * kind_weight(ranking->weights, hit->kind);
 		if (ranks->column_count > 0 && last[-1].table == hit->table &&
 		    last[-1].column == (uint32_t)hit->column)
 			last[-1].score += score;
@@ -475,22 +383,20 @@ static void order_columns(struct ranking *ranking)
 
 /* ---- the interface ---- */
 
-static int compare_stems(const void *a, const void *b)
+struct linking *linking_new_weighted(
+    const struct vocabulary *vocabulary, const struct linking_weights *weights)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	struct linking *linking = must_zalloc(sizeof(*linking));
+
+	linking->weights = weights ? weights : &linking_weights;
+	linking_names_init(&linking->names, vocabulary, linking->weights);
+	linking->graph = linking_graph_new(vocabulary_snapshot(vocabulary));
+	return linking;
 }
 
 struct linking *linking_new(const struct vocabulary *vocabulary)
 {
-	struct linking *linking = must_zalloc(sizeof(*linking));
-
-	linking->vocabulary = vocabulary;
-	linking->graph = linking_graph_new(vocabulary_snapshot(vocabulary));
-	linking->related = related_new();
-	linking->stem_count = vocabulary_stems(vocabulary, &linking->stems);
-	if (linking->stem_count > 0)
-		qsort(linking->stems, linking->stem_count, sizeof(*linking->stems), compare_stems);
-	return linking;
+	return linking_new_weighted(vocabulary, NULL);
 }
 
 void linking_free(struct linking *linking)
@@ -498,36 +404,35 @@ void linking_free(struct linking *linking)
 	if (!linking)
 		return;
 	linking_graph_free(linking->graph);
-	related_free(linking->related);
-	free(linking->stems);
+	linking_names_deinit(&linking->names);
 	free(linking);
 }
 
 void linking_rank(
     const struct linking *linking, struct bytes question, struct linking_ranks *ret_ranks)
 {
-	size_t count = vocabulary_snapshot(linking->vocabulary)->table_count;
-	struct ranking ranking = {.linking = linking, .table_count = count, .ranks = ret_ranks};
+	size_t count = vocabulary_snapshot(linking->names.vocabulary)->table_count;
+	struct ranking ranking = {.linking = linking,
+	    .weights = linking->weights,
+	    .table_count = count,
+	    .ranks = ret_ranks};
 	struct tokens tokens;
 
 	*ret_ranks =
 	    (struct linking_ranks){.tables = must_alloc((count + 1) * sizeof(*ret_ranks->tables))};
 	ranking.first_hit = must_alloc((count + 1) * sizeof(*ranking.first_hit));
-	ranking.base = must_zalloc((count + 1) * sizeof(*ranking.base));
+	ranking.own = must_zalloc((count + 1) * sizeof(*ranking.own));
 	ranking.score = must_zalloc((count + 1) * sizeof(*ranking.score));
-	tokens_split(question, WORDS_MAX, &tokens);
-	find_hits(&ranking, &tokens);
-	sort_hits(&ranking);
-	for (size_t i = 0; i < count; i++)
-		weigh_table(&ranking, i);
-	for (size_t i = 0; i < count; i++)
-		weigh_neighbours(&ranking, i);
+	tokens_split(question, LINKING_WORDS_MAX, &tokens);
+	linking_hits_find(&linking->names, &tokens, &ranking.hits);
+	ranking.words = ranking.hits.question_words;
+	weigh_tables(&ranking);
 	order_tables(&ranking);
 	order_columns(&ranking);
 	tokens_free(&tokens);
-	free(ranking.hits);
+	linking_hits_deinit(&ranking.hits);
 	free(ranking.first_hit);
-	free(ranking.base);
+	free(ranking.own);
 	free(ranking.score);
 }
 
@@ -555,4 +460,12 @@ float linking_column_score(const struct linking_ranks *ranks, size_t table, size
 	    ranks->columns[low].column != column)
 		return 0;
 	return ranks->columns[low].score;
+}
+
+float linking_column_worth(
+    const struct linking *linking, const struct linking_ranks *ranks, size_t table, size_t column)
+{
+	bool is_key = linking_graph_is_key(linking->graph, table, column);
+
+	return linking_column_score(ranks, table, column) + (is_key ? linking->weights->key : 0);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/bytes.h"
+#include "text/linking_weights.h"
 #include "text/vocabulary.h"
 
 struct linking;
@@ -33,6 +34,9 @@ struct linking_ranks {
 };
 
 struct linking *linking_new(const struct vocabulary *vocabulary);
+/* For measuring: with these weights, which must outlive it. */
+struct linking *linking_new_weighted(
+    const struct vocabulary *vocabulary, const struct linking_weights *weights);
 void linking_free(struct linking *linking);
 
 /* Bounded by the schema's size, whatever the question. Free with linking_ranks_deinit. */
@@ -41,3 +45,6 @@ void linking_rank(
 void linking_ranks_deinit(struct linking_ranks *ranks);
 /* How much the question's words speak for the column; 0: nothing. */
 float linking_column_score(const struct linking_ranks *ranks, size_t table, size_t column);
+/* The same, and more for what looks like a key, which may be needed to join its table. */
+float linking_column_worth(const struct linking *linking, const struct linking_ranks *ranks,
+    size_t table, size_t column);

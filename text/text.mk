@@ -25,3 +25,7 @@ libtext_a_SOURCES += text/linking.c text/linking.h text/linking_graph.c text/lin
 
 # one spelling for British and American English
 libtext_a_SOURCES += text/spelling.c text/spelling.def text/spelling.h
+
+# what a question's words find, and what that is worth
+libtext_a_SOURCES += text/linking_hits.c text/linking_hits.h text/linking_weights.def \
+	text/linking_weights.h

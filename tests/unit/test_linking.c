@@ -1,6 +1,7 @@
 /* Schema linking on a small schema: what stands first, joins, columns, and a schema of many. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,7 +21,7 @@
 		.column_count = sizeof(list) / sizeof(list[0]), __VA_ARGS__                \
 	}
 
-static const char *regions[] = {"Andalusia", "Bavaria"};
+static const char *regions[] = {"Andalusia", "Bavaria", "New South Wales"};
 static const char *states[] = {"paid", "cancelled"};
 
 static struct snapshot_column authors[] = {
@@ -28,11 +29,11 @@ static struct snapshot_column authors[] = {
 static struct snapshot_column books[] = {
     COLUMN("isbn_no"), COLUMN("title"), COLUMN("author_id"), COLUMN("pub_dt")};
 static struct snapshot_column branches[] = {
-    COLUMN("branch_no"), COLUMN("street"), COLUMN("region", .sample_count = 2, .samples = regions)};
+    COLUMN("branch_no"), COLUMN("street"), COLUMN("region", .sample_count = 3, .samples = regions)};
 static struct snapshot_column fines[] = {COLUMN("id"), COLUMN("loanid"), COLUMN("amt"),
     COLUMN("state", .label_count = 2, .labels = states)};
-static struct snapshot_column loans[] = {
-    COLUMN("loan_id"), COLUMN("isbn_no"), COLUMN("reader"), COLUMN("due"), COLUMN("branch_no")};
+static struct snapshot_column loans[] = {COLUMN("loan_id"), COLUMN("isbn_no"), COLUMN("reader"),
+    COLUMN("due", .kind = COLUMN_DATE), COLUMN("branch_no")};
 static struct snapshot_column readers[] = {
     COLUMN("card_number"), COLUMN("fname"), COLUMN("lname"), COLUMN("mobile")};
 static struct snapshot_column settings[] = {COLUMN("key_text"), COLUMN("val")};
@@ -72,6 +73,9 @@ static const struct {
     {"a label", "how many were cancelled", {"fines"}, 1},
     {"a sampled value", "street names in Bavaria", {"branches"}, 1},
     {"a related word", "who wrote Emma?", {"authors"}, 2},
+    {"a quoted value of several words", "all from 'South Wales'", {"branches"}, 1},
+    {"a word that is alike", "list the shops", {"branches"}, 1},
+    {"a column that is a date", "which ones in 1999?", {"loans", "authors", "books"}, 3},
     {"a first name", "first names in alphabetical order", {"readers"}, 1},
     {"a part of a name", "telephone of readers with a mobile", {"readers"}, 1},
 };
@@ -156,6 +160,41 @@ static const struct {
     {"nothing in common", 6, 0, false},
 };
 
+/* Keys that are named by habit only. */
+static struct snapshot_column customers[] = {COLUMN("cust_id"), COLUMN("dist_no")};
+static struct snapshot_column bookings[] = {COLUMN("id"), COLUMN("payer_cust_id"), COLUMN("u_id")};
+static struct snapshot_column districts[] = {COLUMN("dist_no"), COLUMN("name")};
+static struct snapshot_column cars[] = {COLUMN("plate"), COLUMN("name"), COLUMN("dist_no")};
+static struct snapshot_column profiles[] = {COLUMN("u_id"), COLUMN("name")};
+static struct snapshot_column order_lines[] = {COLUMN("id"), COLUMN("shipping_company_id")};
+static struct snapshot_column companies[] = {COLUMN("id"), COLUMN("name")};
+static struct snapshot_table habits_tables[] = {
+    TABLE("customers", customers),
+    TABLE("bookings", bookings),
+    TABLE("zones", districts),
+    TABLE("cars", cars),
+    TABLE("profiles", profiles),
+    TABLE("order_lines", order_lines),
+    TABLE("third_party_companies", companies),
+};
+static const struct snapshot habits = {.database = "habits",
+    .tables = habits_tables,
+    .table_count = sizeof(habits_tables) / sizeof(habits_tables[0])};
+
+static const struct {
+	const char *name;
+	size_t table, neighbour;
+	bool joined, refers, referred;
+} habit_joins[] = {
+    {"a role before an abbreviated name", 1, 0, true, true, false},
+    {"and back", 0, 1, true, false, true},
+    {"what leads another table", 0, 2, true, true, false},
+    {"a key of one letter", 1, 4, true, true, false},
+    {"what only two refer to", 0, 3, false, false, false},
+    {"a name is no key", 2, 4, false, false, false},
+    {"the end of a table's name", 5, 6, true, true, false},
+};
+
 static void test_joins(void **state)
 {
 	struct linking_graph *graph = linking_graph_new(&library);
@@ -163,16 +202,62 @@ static void test_joins(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(joins) / sizeof(joins[0]); i++) {
 		size_t count;
-		const uint32_t *neighbours =
+		const struct linking_neighbour *neighbours =
 		    linking_graph_neighbours(graph, joins[i].table, &count);
 		bool joined = false;
 
 		for (size_t k = 0; k < count; k++)
-			joined |= neighbours[k] == joins[i].neighbour;
+			joined |= neighbours[k].table == joins[i].neighbour;
 		if (joined != joins[i].joined)
 			fail_msg("%s: %s", joins[i].name, joined ? "joined" : "not joined");
 	}
 	linking_graph_free(graph);
+}
+
+static void test_habits(void **state)
+{
+	struct linking_graph *graph = linking_graph_new(&habits);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(habit_joins) / sizeof(habit_joins[0]); i++) {
+		size_t count;
+		const struct linking_neighbour *neighbours =
+		    linking_graph_neighbours(graph, habit_joins[i].table, &count);
+		struct linking_neighbour found = {0};
+		bool joined = false;
+
+		for (size_t k = 0; k < count; k++)
+			if (neighbours[k].table == habit_joins[i].neighbour) {
+				found = neighbours[k];
+				joined = true;
+			}
+		if (joined != habit_joins[i].joined || found.refers != habit_joins[i].refers ||
+		    found.referred != habit_joins[i].referred)
+			fail_msg("%s: joined %d, refers %d, is referred to %d", habit_joins[i].name,
+			    joined, found.refers, found.referred);
+	}
+	assert_true(linking_graph_is_key(graph, 1, 1));
+	assert_true(linking_graph_is_key(graph, 5, 1));
+	assert_false(linking_graph_is_key(graph, 3, 1));
+	linking_graph_free(graph);
+}
+
+static void test_keys_are_worth_something(void **state)
+{
+	struct vocabulary *vocabulary = vocabulary_new(&habits);
+	struct linking *linking = linking_new(vocabulary);
+	struct linking_ranks ranks;
+
+	(void)state;
+	linking_rank(linking, bytes_of_string("all plates"), &ranks);
+	assert_true(linking_column_score(&ranks, 3, 2) == 0);
+	assert_true(linking_column_worth(linking, &ranks, 3, 2) >
+	            linking_column_worth(linking, &ranks, 3, 1));
+	assert_true(linking_column_worth(linking, &ranks, 3, 0) >
+	            linking_column_worth(linking, &ranks, 3, 2));
+	linking_ranks_deinit(&ranks);
+	linking_free(linking);
+	vocabulary_free(vocabulary);
 }
 
 static void test_odd_questions(void **state)
@@ -205,6 +290,8 @@ int main(void)
 	    cmocka_unit_test(test_all_tables_once),
 	    cmocka_unit_test(test_columns),
 	    cmocka_unit_test(test_joins),
+	    cmocka_unit_test(test_habits),
+	    cmocka_unit_test(test_keys_are_worth_something),
 	    cmocka_unit_test(test_odd_questions),
 	};
 
