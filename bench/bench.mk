@@ -2,7 +2,7 @@
 
 # Accuracy and cost of the classification on labelled texts; fit_route.py fits its weights.
 noinst_PROGRAMS += bench/route_eval
-bench_route_eval_SOURCES = bench/route_eval.c
+bench_route_eval_SOURCES = bench/route_eval.c bench/eval_json.c bench/eval_json.h
 bench_route_eval_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 bench_route_eval_LDADD = $(CLASSIFY_LIBS) libcommon.a $(JANSSON_LIBS)
 EXTRA_DIST += bench/fit_route.py
@@ -15,9 +15,16 @@ bench_eviction_LDADD = $(SHM_LIBS) -lm
 EXTRA_DIST += bench/eviction_traces
 # How often schema linking finds the tables that a question needs, and how fast.
 noinst_PROGRAMS += bench/link_eval
-bench_link_eval_SOURCES = bench/link_eval.c
+bench_link_eval_SOURCES = bench/link_eval.c bench/link_questions.c bench/link_questions.h \
+	bench/eval_json.c bench/eval_json.h
 bench_link_eval_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 bench_link_eval_LDADD = $(TEXT_LIBS) $(SNAPSHOT_LIBS) $(JANSSON_LIBS)
+# Its weights, judged on databases that they were not fitted to.
+noinst_PROGRAMS += bench/link_fit
+bench_link_fit_SOURCES = bench/link_fit.c bench/link_questions.c bench/link_questions.h \
+	bench/eval_json.c bench/eval_json.h
+bench_link_fit_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+bench_link_fit_LDADD = $(TEXT_LIBS) $(SNAPSHOT_LIBS) $(JANSSON_LIBS) -lm
 
 # What the inference worker adds to a call: gateway drives it, the stub answers, curl is the floor.
 noinst_PROGRAMS += bench/curl_floor bench/model_stub

@@ -3,26 +3,17 @@
  * them stand within the first places. Reports the time, and that of a schema of 10,000 tables.
  */
 #include <argp.h>
-#include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "text/linking.h"
+#include "bench/link_questions.h"
 
 enum { WRITTEN_MAX = 50, LARGE_SCHEMA = 10, NEAR = 5, FAR = 10, MANY_TABLES = 10000 };
+enum { FEW_COLUMNS = 8, MANY_COLUMNS = 24, TIMED_ROUNDS = 3 };
 
 struct settings {
 	const char *schemas, *questions, *out;
 	bool misses;
-};
-
-struct database {
-	const char *name;
-	struct snapshot snapshot;
-	struct vocabulary *vocabulary;
-	struct linking *linking;
 };
 
 struct tally {
@@ -30,99 +21,20 @@ struct tally {
 };
 
 struct totals {
-	struct tally near, far_large, near_large, one_near_large;
+	struct tally near, far_large, near_large, few_columns, many_columns;
 	double *micros;
 	size_t count;
 };
 
-static const char *text_of(const json_t *row, const char *key)
+static void write_ranks(
+    FILE *file, const struct link_question *question, const struct linking_ranks *ranks)
 {
-	const char *text = json_string_value(json_object_get(row, key));
-
-	return text ? text : "";
-}
-
-static double now_micros(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
-static void fill_table(struct snapshot_table *table, const char *name, const json_t *columns)
-{
-	*table = (struct snapshot_table){.schema = "public", .name = name, .readable = true};
-	table->column_count = json_array_size(columns);
-	table->columns = must_zalloc((table->column_count + 1) * sizeof(*table->columns));
-	for (size_t i = 0; i < table->column_count; i++)
-		table->columns[i] = (struct snapshot_column){
-		    .name = json_string_value(json_array_get(columns, i)), .type = "text"};
-}
-
-static void fill_database(struct database *database, const char *name, json_t *tables)
-{
-	struct snapshot *snapshot = &database->snapshot;
-	const char *table;
-	json_t *columns;
-
-	database->name = name;
-	*snapshot = (struct snapshot){.database = name};
-	snapshot->tables = must_zalloc((json_object_size(tables) + 1) * sizeof(*snapshot->tables));
-	json_object_foreach (tables, table, columns)
-		fill_table(&snapshot->tables[snapshot->table_count++], table, columns);
-	database->vocabulary = vocabulary_new(snapshot);
-	database->linking = linking_new(database->vocabulary);
-}
-
-static void deinit_database(struct database *database)
-{
-	linking_free(database->linking);
-	vocabulary_free(database->vocabulary);
-	for (size_t i = 0; i < database->snapshot.table_count; i++)
-		free(database->snapshot.tables[i].columns);
-	free(database->snapshot.tables);
-}
-
-static const struct database *find_database(
-    const struct database *databases, size_t count, const char *name)
-{
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(databases[i].name, name) == 0)
-			return &databases[i];
-	return NULL;
-}
-
-/* The last place at which a needed table stands, from 1; SIZE_MAX: one is unknown. */
-static size_t last_place(
-    const struct database *database, const struct linking_ranks *ranks, const json_t *tables)
-{
-	size_t last = 0, index;
-	const json_t *table;
-
-	json_array_foreach (tables, index, table) {
-		size_t place = 0;
-
-		while (place < ranks->count &&
-		       strcmp(database->snapshot.tables[ranks->tables[place].table].name,
-		           json_string_value(table)) != 0)
-			place++;
-		if (place == ranks->count)
-			return SIZE_MAX;
-		last = place + 1 > last ? place + 1 : last;
-	}
-	return last;
-}
-
-static void write_ranks(FILE *file, const json_t *row, const struct database *database,
-    const struct linking_ranks *ranks)
-{
+	const struct snapshot_table *snapshot = question->schema->snapshot.tables;
 	json_t *line = json_object(), *tables = json_array();
 
 	for (size_t i = 0; i < ranks->count && i < WRITTEN_MAX; i++)
-		json_array_append_new(
-		    tables, json_string(database->snapshot.tables[ranks->tables[i].table].name));
-	json_object_set(line, "id", json_object_get(row, "id"));
+		json_array_append_new(tables, json_string(snapshot[ranks->tables[i].table].name));
+	json_object_set(line, "id", json_object_get(question->row, "id"));
 	json_object_set_new(line, "tables", tables);
 	json_dumpf(line, file, JSON_COMPACT);
 	fputc('\n', file);
@@ -135,29 +47,68 @@ static void add(struct tally *tally, bool is_right)
 	tally->right += is_right;
 }
 
-static void judge(const json_t *row, const struct database *database,
-    const struct settings *settings, FILE *out, struct totals *totals)
+/* How many columns of its table come before it. */
+static size_t column_place(const struct link_question *question, const struct linking_ranks *ranks,
+    const struct needed_column *needed, size_t column_count)
 {
-	bool is_large = database->snapshot.table_count > LARGE_SCHEMA;
-	struct linking_ranks ranks;
-	double start = now_micros();
+	float worth = linking_column_worth(question->linking, ranks, needed->table, needed->column);
+	size_t place = 0;
+
+	for (size_t i = 0; i < column_count; i++) {
+		float other = linking_column_worth(question->linking, ranks, needed->table, i);
+
+		place += other > worth || (other >= worth && i < needed->column);
+	}
+	return place;
+}
+
+static void judge_columns(
+    const struct link_question *question, const struct linking_ranks *ranks, struct totals *totals)
+{
+	for (size_t i = 0; i < question->column_count; i++) {
+		const struct needed_column *needed = &question->columns[i];
+		size_t count = question->schema->snapshot.tables[needed->table].column_count;
+		size_t place = column_place(question, ranks, needed, count);
+
+		if (count > FEW_COLUMNS)
+			add(&totals->few_columns, place < FEW_COLUMNS);
+		if (count > MANY_COLUMNS)
+			add(&totals->many_columns, place < MANY_COLUMNS);
+	}
+}
+
+static void judge(const struct link_question *question, const struct settings *settings, FILE *out,
+    struct totals *totals)
+{
+	bool is_large = question->schema->snapshot.table_count > LARGE_SCHEMA;
+	struct linking_ranks ranks = {0};
+	const char *text = eval_text(question->row, "text");
+	double least = 1e9;
 	size_t last;
 
-	linking_rank(database->linking, bytes_of_string(text_of(row, "text")), &ranks);
+	for (size_t i = 0; i < TIMED_ROUNDS; i++) {
+		double start = eval_now_us(), took;
+
+		linking_ranks_deinit(&ranks);
+		linking_rank(question->linking, bytes_of_string(text), &ranks);
+		took = eval_now_us() - start;
+		least = took < least ? took : least;
+	}
 	totals->micros =
 	    must_realloc(totals->micros, (totals->count + 1) * sizeof(*totals->micros));
-	totals->micros[totals->count++] = now_micros() - start;
-	last = last_place(database, &ranks, json_object_get(row, "tables"));
+	totals->micros[totals->count++] = least;
+	last = link_question_last_place(question, &ranks);
 	add(&totals->near, last <= NEAR);
 	if (is_large) {
 		add(&totals->near_large, last <= NEAR);
 		add(&totals->far_large, last <= FAR);
 	}
+	judge_columns(question, &ranks, totals);
 	if (settings->misses && last > NEAR)
-		printf("%s\t%s\t%zu\t%s\n", text_of(row, "id"), database->name, last,
-		    text_of(row, "text"));
+		printf("%s\t%s\t%zu\t%s\n", eval_text(question->row, "id"), question->schema->name,
+		    last, text);
 	if (out)
-		write_ranks(out, row, database, &ranks);
+		write_ranks(out, question, &ranks);
 	linking_ranks_deinit(&ranks);
 }
 
@@ -174,34 +125,34 @@ static void print_tally(const char *name, struct tally tally)
 	    tally.count ? 100.0 * (double)tally.right / (double)tally.count : 0.0, tally.count);
 }
 
-/* The tables of all schemas, over and over, under names of their own. */
-static void report_many(const struct database *databases, size_t count, const char *question)
+/* The tables of all schemas, over and over: 10,000 names of which many are the same. */
+static void report_many(const struct eval_schemas *schemas, const char *question)
 {
 	struct snapshot all = {.database = "many"};
 	struct linking_ranks ranks;
-	struct database many;
+	struct vocabulary *vocabulary;
+	struct linking *linking;
 	double start;
 
 	all.tables = must_zalloc(MANY_TABLES * sizeof(*all.tables));
 	while (all.table_count < MANY_TABLES)
-		for (size_t i = 0; i < count; i++)
-			for (size_t k = 0; k < databases[i].snapshot.table_count; k++)
+		for (size_t i = 0; i < schemas->count; i++)
+			for (size_t k = 0; k < schemas->items[i].snapshot.table_count; k++)
 				if (all.table_count < MANY_TABLES)
 					all.tables[all.table_count++] =
-					    databases[i].snapshot.tables[k];
-	many = (struct database){.snapshot = all};
-	start = now_micros();
-	many.vocabulary = vocabulary_new(&many.snapshot);
-	printf("%d tables: vocabulary %.0f ms, ", MANY_TABLES, (now_micros() - start) / 1e3);
-	start = now_micros();
-	many.linking = linking_new(many.vocabulary);
-	printf("linking %.0f ms, ", (now_micros() - start) / 1e3);
-	start = now_micros();
-	linking_rank(many.linking, bytes_of_string(question), &ranks);
-	printf("one question %.2f ms\n", (now_micros() - start) / 1e3);
+					    schemas->items[i].snapshot.tables[k];
+	start = eval_now_us();
+	vocabulary = vocabulary_new(&all);
+	printf("%d tables: vocabulary %.0f ms, ", MANY_TABLES, (eval_now_us() - start) / 1e3);
+	start = eval_now_us();
+	linking = linking_new(vocabulary);
+	printf("linking %.0f ms, ", (eval_now_us() - start) / 1e3);
+	start = eval_now_us();
+	linking_rank(linking, bytes_of_string(question), &ranks);
+	printf("one question %.2f ms\n", (eval_now_us() - start) / 1e3);
 	linking_ranks_deinit(&ranks);
-	linking_free(many.linking);
-	vocabulary_free(many.vocabulary);
+	linking_free(linking);
+	vocabulary_free(vocabulary);
 	free(all.tables);
 }
 
@@ -210,48 +161,16 @@ static void report(struct totals *totals)
 	print_tally("all needed within the first 5", totals->near);
 	print_tally("more than 10 tables: first 5", totals->near_large);
 	print_tally("more than 10 tables: first 10", totals->far_large);
+	print_tally("columns of wider tables: first 8", totals->few_columns);
+	print_tally("columns of wider tables: first 24", totals->many_columns);
 	qsort(totals->micros, totals->count, sizeof(*totals->micros), compare_micros);
 	printf("micros per question: median %.1f, p99 %.1f\n", totals->micros[totals->count / 2],
 	    totals->micros[totals->count * 99 / 100]);
 }
 
-static FILE *open_file(const char *path, const char *mode)
-{
-	FILE *file = path ? fopen(path, mode) : NULL;
-
-	if (path && !file) {
-		perror(path);
-		exit(1);
-	}
-	return file;
-}
-
-static void judge_all(const struct settings *settings, const struct database *databases,
-    size_t count, struct totals *totals)
-{
-	FILE *questions = open_file(settings->questions, "r"), *out = open_file(settings->out, "w");
-	json_error_t error;
-	json_t *row;
-
-	while ((row = json_loadf(questions, JSON_DISABLE_EOF_CHECK, &error))) {
-		const struct database *database =
-		    find_database(databases, count, text_of(row, "db"));
-
-		if (database)
-			judge(row, database, settings, out, totals);
-		else
-			fprintf(stderr, "%s: there is no schema %s\n", text_of(row, "id"),
-			    text_of(row, "db"));
-		json_decref(row);
-	}
-	fclose(questions);
-	if (out)
-		fclose(out);
-}
-
 static const struct argp_option argp_options[] = {
     {"schemas", 's', "FILE", 0, "JSON {database: {table: [columns]}}", 0},
-    {"questions", 'q', "FILE", 0, "JSON lines {id, db, text, tables, …}", 0},
+    {"questions", 'q', "FILE", 0, "JSON lines {id, db, text, tables, columns, …}", 0},
     {"out", 'o', "FILE", 0, "write {id, tables} lines, the tables ranked", 0},
     {"misses", 'm', NULL, 0, "print the questions that are missed", 0},
     {0},
@@ -288,32 +207,23 @@ int main(int argc, char **argv)
 	static const struct argp argp = {
 	    argp_options, parse_option, NULL, "Measures schema linking.", NULL, NULL, NULL};
 	struct settings settings = {0};
+	struct link_questions questions;
 	struct totals totals = {0};
-	struct database *databases;
-	size_t count = 0;
-	const char *name;
-	json_error_t error;
-	json_t *schemas, *tables;
+	FILE *out;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &settings);
-	schemas = json_load_file(settings.schemas, 0, &error);
-	if (!schemas) {
-		fprintf(stderr, "%s:%d: %s\n", settings.schemas, error.line, error.text);
-		return 1;
-	}
-	databases = must_zalloc((json_object_size(schemas) + 1) * sizeof(*databases));
-	json_object_foreach (schemas, name, tables)
-		fill_database(&databases[count++], name, tables);
-	judge_all(&settings, databases, count, &totals);
+	link_questions_load(settings.schemas, settings.questions, NULL, &questions);
+	out = eval_open(settings.out, "w");
+	for (size_t i = 0; i < questions.count; i++)
+		judge(&questions.items[i], &settings, out, &totals);
+	if (out)
+		fclose(out);
 	if (totals.count > 0) {
 		report(&totals);
-		report_many(databases, count,
+		report_many(&questions.schemas,
 		    "How many customers have ordered a product in the last year by country name?");
 	}
-	for (size_t i = 0; i < count; i++)
-		deinit_database(&databases[i]);
-	free(databases);
+	link_questions_deinit(&questions);
 	free(totals.micros);
-	json_decref(schemas);
 	return totals.count > 0 ? 0 : 1;
 }

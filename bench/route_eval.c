@@ -4,13 +4,12 @@
  * With --signals it writes what bench/fit_route.py fits the weights of the signals to.
  */
 #include <argp.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench/eval_json.h"
 #include "daemon/classify_signals.h"
 
 enum { BINS = 10, TIMED_ROUNDS = 3 };
@@ -18,12 +17,6 @@ enum { BINS = 10, TIMED_ROUNDS = 3 };
 struct settings {
 	const char *schemas, *questions, *out, *signals;
 	double threshold;
-};
-
-struct database {
-	const char *name;
-	struct snapshot snapshot;
-	struct vocabulary *vocabulary;
 };
 
 struct result {
@@ -36,70 +29,9 @@ struct tally {
 	size_t count, right;
 };
 
-static const char *text_of(const json_t *row, const char *key)
-{
-	const char *text = json_string_value(json_object_get(row, key));
-
-	return text ? text : "";
-}
-
-static void fill_table(struct snapshot_table *table, const char *name, const json_t *columns)
-{
-	*table = (struct snapshot_table){.schema = "public", .name = name, .readable = true};
-	table->column_count = json_array_size(columns);
-	table->columns = must_zalloc(table->column_count * sizeof(*table->columns));
-	for (size_t i = 0; i < table->column_count; i++)
-		table->columns[i] = (struct snapshot_column){
-		    .name = json_string_value(json_array_get(columns, i)), .type = "text"};
-}
-
-static void fill_database(struct database *database, const char *name, json_t *tables)
-{
-	const char *table;
-	json_t *columns;
-
-	database->name = name;
-	database->snapshot = (struct snapshot){.database = name};
-	database->snapshot.tables =
-	    must_zalloc(json_object_size(tables) * sizeof(*database->snapshot.tables));
-	json_object_foreach (tables, table, columns)
-		fill_table(
-		    &database->snapshot.tables[database->snapshot.table_count++], table, columns);
-	database->vocabulary = vocabulary_new(&database->snapshot);
-}
-
-static struct database *load_databases(json_t *schemas, size_t *ret_count)
-{
-	struct database *databases = must_zalloc(json_object_size(schemas) * sizeof(*databases));
-	const char *name;
-	json_t *tables;
-
-	*ret_count = 0;
-	json_object_foreach (schemas, name, tables)
-		fill_database(&databases[(*ret_count)++], name, tables);
-	return databases;
-}
-
-static const struct vocabulary *find_vocabulary(
-    const struct database *databases, size_t count, const char *name)
-{
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(databases[i].name, name) == 0)
-			return databases[i].vocabulary;
-	return NULL;
-}
-
-static double now_micros(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
-}
-
 static void write_signals(FILE *file, const json_t *row, const struct vocabulary *vocabulary)
 {
-	struct bytes text = bytes_of_string(text_of(row, "text"));
+	struct bytes text = bytes_of_string(eval_text(row, "text"));
 	struct signals signals;
 	struct tokens tokens;
 	json_t *line = json_object();
@@ -114,8 +46,8 @@ static void write_signals(FILE *file, const json_t *row, const struct vocabulary
 	fprintf(file,
 	    "{\"id\":\"%s\",\"label\":\"%s\",\"db\":\"%s\",\"kind\":\"%s\",\"source\":\"%s\","
 	    "\"signals\":",
-	    text_of(row, "id"), text_of(row, "label"), text_of(row, "db"), text_of(row, "kind"),
-	    text_of(row, "source"));
+	    eval_text(row, "id"), eval_text(row, "label"), eval_text(row, "db"),
+	    eval_text(row, "kind"), eval_text(row, "source"));
 	json_dumpf(line, file, JSON_COMPACT);
 	fputs("}\n", file);
 	json_decref(line);
@@ -127,28 +59,28 @@ static void write_result(
 	fprintf(file,
 	    "{\"id\":\"%s\",\"route\":\"%s\",\"confidence\":%.4f,\"forced\":\"%s\",\"micros\":%.1f}"
 	    "\n",
-	    text_of(row, "id"), route_name(found->route), found->confidence,
+	    eval_text(row, "id"), route_name(found->route), found->confidence,
 	    route_name(found->lean), result->micros);
 }
 
 static struct result judge(const json_t *row, const struct vocabulary *vocabulary,
     const struct settings *settings, FILE *out)
 {
-	struct bytes text = bytes_of_string(text_of(row, "text"));
+	struct bytes text = bytes_of_string(eval_text(row, "text"));
 	struct classify_options options = {.min_confidence = settings->threshold};
 	struct classification found;
 	struct result result = {.micros = INFINITY};
 
 	for (int i = 0; i < TIMED_ROUNDS; i++) {
-		double start = now_micros(), micros;
+		double start = eval_now_us(), micros;
 
 		classify(text, vocabulary, NULL, &options, &found);
-		micros = now_micros() - start;
+		micros = eval_now_us() - start;
 		if (micros < result.micros)
 			result.micros = micros;
 	}
-	result.is_sql = strcmp(text_of(row, "label"), "sql") == 0;
-	result.is_raw = strcmp(text_of(row, "kind"), "sql_raw") == 0;
+	result.is_sql = strcmp(eval_text(row, "label"), "sql") == 0;
+	result.is_raw = strcmp(eval_text(row, "kind"), "sql_raw") == 0;
 	result.is_hard = json_is_true(json_object_get(row, "hard"));
 	result.is_right = (found.lean == ROUTE_SQL) == result.is_sql;
 	result.is_answered = found.route != ROUTE_UNSURE;
@@ -230,34 +162,18 @@ static void report(struct result *results, size_t count, double threshold)
 	    results[count * 99 / 100].micros);
 }
 
-static FILE *open_output(const char *path)
+static struct result *judge_all(
+    const struct settings *settings, const struct eval_schemas *schemas, size_t *ret_count)
 {
-	FILE *file = path ? fopen(path, "w") : NULL;
-
-	if (path && !file) {
-		perror(path);
-		exit(1);
-	}
-	return file;
-}
-
-static struct result *judge_all(const struct settings *settings, const struct database *databases,
-    size_t database_count, size_t *ret_count)
-{
-	FILE *questions = fopen(settings->questions, "r");
-	FILE *out = open_output(settings->out), *signals = open_output(settings->signals);
+	FILE *questions = eval_open(settings->questions, "r");
+	FILE *out = eval_open(settings->out, "w"), *signals = eval_open(settings->signals, "w");
 	struct result *results = NULL;
-	json_error_t error;
 	json_t *row;
 
-	if (!questions) {
-		perror(settings->questions);
-		exit(1);
-	}
 	*ret_count = 0;
-	while ((row = json_loadf(questions, JSON_DISABLE_EOF_CHECK, &error))) {
-		const struct vocabulary *vocabulary =
-		    find_vocabulary(databases, database_count, text_of(row, "db"));
+	while ((row = eval_next_row(questions))) {
+		const struct eval_schema *schema = eval_schema_find(schemas, eval_text(row, "db"));
+		const struct vocabulary *vocabulary = schema ? schema->vocabulary : NULL;
 
 		results = must_realloc(results, (*ret_count + 1) * sizeof(*results));
 		results[(*ret_count)++] = judge(row, vocabulary, settings, out);
@@ -311,40 +227,21 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	}
 }
 
-static void free_databases(struct database *databases, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		vocabulary_free(databases[i].vocabulary);
-		for (size_t t = 0; t < databases[i].snapshot.table_count; t++)
-			free(databases[i].snapshot.tables[t].columns);
-		free(databases[i].snapshot.tables);
-	}
-	free(databases);
-}
-
 int main(int argc, char **argv)
 {
 	static const struct argp argp = {argp_options, parse_option, NULL,
 	    "Measures the router's classification.", NULL, NULL, NULL};
 	struct settings settings = {.threshold = 0.75};
-	size_t count, database_count;
-	struct database *databases;
+	struct eval_schemas schemas;
 	struct result *results;
-	json_error_t error;
-	json_t *schemas;
+	size_t count;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &settings);
-	schemas = json_load_file(settings.schemas, 0, &error);
-	if (!schemas) {
-		fprintf(stderr, "%s:%d: %s\n", settings.schemas, error.line, error.text);
-		return 1;
-	}
-	databases = load_databases(schemas, &database_count);
-	results = judge_all(&settings, databases, database_count, &count);
+	eval_schemas_load(settings.schemas, &schemas);
+	results = judge_all(&settings, &schemas, &count);
 	if (count > 0)
 		report(results, count, settings.threshold);
 	free(results);
-	free_databases(databases, database_count);
-	json_decref(schemas);
+	eval_schemas_deinit(&schemas);
 	return count > 0 ? 0 : 1;
 }
