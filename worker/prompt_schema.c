@@ -1,5 +1,7 @@
 #include "worker/prompt_schema.h"
 
+#include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,15 +153,47 @@ static void write_long_keys(
 	}
 }
 
-/* ranks NULL: all columns; else the keys and those that the question is about come first. */
+struct valued_column {
+	size_t column;
+	float worth;
+};
+
+static int compare_worth(const void *a, const void *b)
+{
+	const struct valued_column *left = a, *right = b;
+
+	if (left->worth != right->worth)
+		return left->worth < right->worth ? 1 : -1;
+	return (left->column > right->column) - (left->column < right->column);
+}
+
+/* Which columns of a wide table are shown: its keys, then those that the question is about. */
+static void choose_columns(const struct prompt_schema *schema, size_t index,
+    const struct linking_ranks *ranks, bool *ret_shown)
+{
+	const struct snapshot_table *table = &schema->snapshot->tables[index];
+	struct valued_column *columns = must_alloc((table->column_count + 1) * sizeof(*columns));
+
+	for (size_t i = 0; i < table->column_count; i++)
+		columns[i] = (struct valued_column){i,
+		    is_in_key(table, i) ? INFINITY
+		                        : linking_column_worth(schema->linking, ranks, index, i)};
+	if (table->column_count > 0)
+		qsort(columns, table->column_count, sizeof(*columns), compare_worth);
+	for (size_t i = 0; i < table->column_count; i++)
+		ret_shown[columns[i].column] = i < NARROW_COLUMNS_MAX;
+	free(columns);
+}
+
+/* ranks NULL: all columns. */
 static void write_table(const struct prompt_schema *schema, size_t index,
     const struct linking_ranks *ranks, struct buffer *buffer)
 {
 	const struct snapshot_table *table = &schema->snapshot->tables[index];
-	size_t left = ranks ? NARROW_COLUMNS_MAX : table->column_count, linked = 0;
+	bool *shown = must_zalloc(table->column_count + 1);
 
-	for (size_t i = 0; ranks && i < table->column_count; i++)
-		linked += is_in_key(table, i) || linking_column_score(ranks, index, i) > 0;
+	if (ranks)
+		choose_columns(schema, index, ranks, shown);
 	buffer_append_string(buffer, "CREATE TABLE ");
 	write_table_name(schema->snapshot, table, buffer);
 	buffer_append_string(buffer, " (");
@@ -168,16 +202,10 @@ static void write_table(const struct prompt_schema *schema, size_t index,
 		prompt_fence_line(bytes_of_string(table->comment), COMMENT_BYTES_MAX, buffer);
 	}
 	buffer_append_string(buffer, "\n");
-	for (size_t i = 0; i < table->column_count && left > 0; i++) {
-		bool is_linked =
-		    ranks && (is_in_key(table, i) || linking_column_score(ranks, index, i) > 0);
-
-		if (ranks && !is_linked && linked >= left)
-			continue;
-		write_column(schema, table, i, buffer);
-		linked -= is_linked;
-		left--;
-	}
+	for (size_t i = 0; i < table->column_count; i++)
+		if (!ranks || shown[i])
+			write_column(schema, table, i, buffer);
+	free(shown);
 	write_long_keys(schema, table, buffer);
 	buffer_append_string(buffer, ");\n");
 }

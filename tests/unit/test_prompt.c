@@ -183,6 +183,47 @@ static void test_size_holds(void **state)
 	teardown(&scene);
 }
 
+/* Of a table that is too wide its keys are shown, what looks like one, and the columns that the
+ * question says the most of, wherever they stand; no more. */
+static void test_wide_table(void **state)
+{
+	enum { WIDE = 60, SHOWN = 24 };
+	static struct snapshot_column wide[WIDE];
+	static size_t key[] = {57};
+	struct snapshot_table table = {.schema = "public",
+	    .name = "sensors",
+	    .readable = true,
+	    .columns = wide,
+	    .column_count = WIDE,
+	    .primary_key_count = 1,
+	    .primary_key = key};
+	struct snapshot snapshot = {.database = "plant", .table_count = 1, .tables = &table};
+	CLEAN(buffer) struct buffer buffer = BUFFER_INIT;
+	struct vocabulary *vocabulary;
+	struct prompt_schema *schema;
+	size_t lines = 0;
+
+	(void)state;
+	for (size_t i = 0; i < WIDE; i++)
+		wide[i] = (struct snapshot_column){
+		    .name = i < 40 ? "battery_spare" : "nothing", .type = "numeric"};
+	wide[57].name = "serial";
+	wide[58].name = "battery_voltage";
+	wide[59].name = "battery_ref";
+	vocabulary = vocabulary_new(&snapshot);
+	schema = prompt_schema_new(vocabulary, false);
+	prompt_schema_write(schema, bytes_of_string("mean voltage of each battery"), 1000, &buffer);
+	assert_non_null(strstr(buffer_string(&buffer), "\n  serial numeric PRIMARY KEY,"));
+	assert_non_null(strstr(buffer_string(&buffer), "\n  battery_voltage "));
+	assert_non_null(strstr(buffer_string(&buffer), "\n  battery_ref "));
+	assert_null(strstr(buffer_string(&buffer), "nothing"));
+	for (const char *at = buffer.data; (at = strstr(at, "\n  ")); at++)
+		lines++;
+	assert_int_equal(lines, SHOWN);
+	prompt_schema_free(schema);
+	vocabulary_free(vocabulary);
+}
+
 static void pack_turn(struct buffer *buffer, const char *role, const char *content)
 {
 	pack_map(buffer, 2);
@@ -293,6 +334,7 @@ int main(void)
 	    cmocka_unit_test(test_values_need_leave),
 	    cmocka_unit_test(test_data_stays_data),
 	    cmocka_unit_test(test_size_holds),
+	    cmocka_unit_test(test_wide_table),
 	    cmocka_unit_test(test_conversation),
 	    cmocka_unit_test(test_long_conversation),
 	    cmocka_unit_test(test_examples_and_repair),
