@@ -11,8 +11,11 @@
 #include "shm/metrics.h"
 
 enum {
-	METRICS_VERSION = 1,
+	METRICS_VERSION = 2,
 	METRICS_SLOTS = 512, /* 1 router, 16 inference workers, the rest for the databases' */
+	/* Prepare gives all of them up where more are taken: half may be of what is configured no
+	 * longer. */
+	METRICS_SLOTS_KEPT = METRICS_SLOTS / 2,
 	/*
 	 * Values below 32 have a bucket each; above, every power of two is cut into 32 equal
 	 * parts, so a bucket's middle is at most 1/64 (1.6 %) from what fell into it.
@@ -38,6 +41,8 @@ struct layout_numbers {
 enum { METRICS_NUMBERS = sizeof(struct layout_numbers) / sizeof(uint64_t) };
 
 enum { METRICS_SLOT_FREE, METRICS_SLOT_NAMED };
+/* In `baseline`: what the slots say is in it already, and they are being given up. */
+enum { METRICS_RELEASED = 2 };
 
 struct layout_metrics_slot {
 	_Alignas(64) _Atomic uint32_t state; /* NAMED, with release, is the commit point */
@@ -53,7 +58,7 @@ struct layout_metrics {
 	_Atomic uint64_t magic; /* stored last */
 	uint64_t version;
 	uint64_t layout_hash; /* of the sizes below and of every metric's name and place */
-	_Atomic uint32_t baseline; /* which of the two holds; a reset fills the other first */
+	_Atomic uint32_t baseline; /* which of the two holds, and METRICS_RELEASED */
 	uint32_t reserved;
 	_Alignas(64) struct lock lock; /* claims and resets */
 	_Alignas(64) struct layout_numbers baselines[2];
@@ -68,3 +73,6 @@ static_assert(offsetof(struct layout_metrics, baselines) == 128, "metrics baseli
 uint64_t metrics_layout_hash(void);
 struct metrics *metrics_new(struct layout_metrics *layout);
 int metrics_init(struct layout_metrics *layout);
+/* Gives up all slots where more than `most` are taken; the totals stay. Only while nobody counts;
+ * may die anywhere, and is called again then. */
+void metrics_release_slots(struct layout_metrics *layout, unsigned most);

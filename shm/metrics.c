@@ -7,7 +7,7 @@
 #include "shm/layout_metrics.h"
 #include "shm/words.h"
 
-enum { METRICS_WAIT_US = 100000 };
+enum { METRICS_WAIT_US = 100000, METRICS_READ_TRIES = 4 };
 
 struct metrics {
 	struct layout_metrics *layout;
@@ -247,20 +247,38 @@ static void sum_histogram(uint64_t sum, const uint64_t *buckets, struct metrics_
 	*ret = result;
 }
 
+/* The sums since the baseline of this word of the layout's. */
+static void read_numbers(
+    struct layout_metrics *layout, uint32_t word, struct numbers *ret, int64_t *ret_gauges)
+{
+	_Atomic uint64_t *base = words_of(&layout->baselines[word & 1]);
+
+	/* The baseline is read before the sums: they only grow. */
+	sum_slots(layout, ret, ret_gauges);
+	if (word & METRICS_RELEASED)
+		memset(ret, 0, sizeof(*ret));
+	for (int i = 0; i < METRICS_NUMBERS; i++) {
+		/* A baseline that holds what was given up is below zero, and wraps around. */
+		int64_t since = (int64_t)(ret->words[i] - WORDS_LOAD(base[i]));
+
+		ret->words[i] = since > 0 ? (uint64_t)since : 0;
+	}
+}
+
 void metrics_read(struct metrics *metrics, struct metrics_sum *ret_sum)
 {
-	/* The baseline before the sums: they only grow, so the difference is never negative. */
-	uint32_t baseline = WORDS_LOAD_ACQUIRE(metrics->layout->baseline) & 1;
-	_Atomic uint64_t *base = words_of(&metrics->layout->baselines[baseline]);
+	struct layout_metrics *layout = metrics->layout;
 	struct numbers numbers;
 	struct metrics_sum sum;
 
-	sum_slots(metrics->layout, &numbers, sum.gauges);
-	for (int i = 0; i < METRICS_NUMBERS; i++) {
-		uint64_t before = WORDS_LOAD(base[i]);
+	/* Again where slots were given up meanwhile; a reset does not come more often than that. */
+	for (int tries = 0; tries < METRICS_READ_TRIES; tries++) {
+		uint32_t word = WORDS_LOAD_ACQUIRE(layout->baseline);
 
-		/* Only a second reset meanwhile could make it so. */
-		numbers.words[i] = numbers.words[i] > before ? numbers.words[i] - before : 0;
+		read_numbers(layout, word, &numbers, sum.gauges);
+		atomic_thread_fence(memory_order_acquire);
+		if (WORDS_LOAD(layout->baseline) == word)
+			break;
 	}
 	memcpy(sum.counters, numbers.counters, sizeof(sum.counters));
 	memcpy(sum.cache, numbers.cache, sizeof(sum.cache));
@@ -288,4 +306,49 @@ void metrics_reset(struct metrics *metrics)
 		WORDS_STORE(base[i], numbers.words[i]);
 	WORDS_PUBLISH(metrics->layout->baseline, next);
 	lock_release(&metrics->layout->lock);
+}
+
+static void clear_slots(struct layout_metrics *layout)
+{
+	for (int i = 0; i < METRICS_SLOTS; i++) {
+		struct layout_metrics_slot *slot = &layout->slots[i];
+
+		if (WORDS_LOAD(slot->state) != METRICS_SLOT_NAMED)
+			continue;
+		for (int k = 0; k < METRICS_NUMBERS; k++)
+			WORDS_STORE(words_of(&slot->numbers)[k], 0);
+		for (int k = 0; k < METRIC_GAUGE_COUNT; k++)
+			WORDS_STORE(slot->gauges[k], 0);
+		WORDS_PUBLISH(slot->state, METRICS_SLOT_FREE);
+	}
+}
+
+/*
+ * What the slots say goes into the other baseline, below zero. One store makes that hold and says
+ * that the slots count no more; only then are they cleared. Who dies in between leaves the totals
+ * as they were, and the next one goes on from there.
+ */
+void metrics_release_slots(struct layout_metrics *layout, unsigned most)
+{
+	uint32_t word = WORDS_LOAD(layout->baseline), next = (word & 1) ^ 1;
+	int64_t gauges[METRIC_GAUGE_COUNT];
+	struct numbers numbers;
+	unsigned taken = 0;
+
+	for (int i = 0; i < METRICS_SLOTS; i++)
+		taken += WORDS_LOAD(layout->slots[i].state) == METRICS_SLOT_NAMED;
+	if (word & METRICS_RELEASED) {
+		next = word & 1;
+	} else if (taken > most) {
+		sum_slots(layout, &numbers, gauges);
+		for (int i = 0; i < METRICS_NUMBERS; i++)
+			WORDS_STORE(words_of(&layout->baselines[next])[i],
+			    WORDS_LOAD(words_of(&layout->baselines[word & 1])[i]) -
+			        numbers.words[i]);
+		WORDS_PUBLISH(layout->baseline, next | METRICS_RELEASED);
+	} else {
+		return;
+	}
+	clear_slots(layout);
+	WORDS_PUBLISH(layout->baseline, next);
 }

@@ -424,6 +424,7 @@ static int prepare_metrics(
 	}
 	layout = segment.memory;
 	error = metrics_init(layout);
+	metrics_release_slots(layout, METRICS_SLOTS_KEPT);
 	layout->version = METRICS_VERSION;
 	CRASH_POINT();
 	layout->layout_hash = metrics_layout_hash();

@@ -52,6 +52,8 @@ TABLE = [
     ("remove: not free first", "shard.c", "\tWORDS_STORE(slot->word, (entry.word & ~(uint64_t)LAYOUT_STATE_MASK) | LAYOUT_FREE);", "", "crash_points"),
     ("touch: the clock before the relation", "freshness.c", "\traise_to(&at->relation_clock[(uint32_t)relation % LAYOUT_RELATION_CLOCKS], value);\n\traise_to(&at->clock, value);", "\traise_to(&at->clock, value);\n\traise_to(&at->relation_clock[(uint32_t)relation % LAYOUT_RELATION_CLOCKS], value);", "crash_points"),
     ("metrics: reset by halves", "metrics.c", "next = (WORDS_LOAD(metrics->layout->baseline) & 1) ^ 1;", "next = WORDS_LOAD(metrics->layout->baseline) & 1;", "crash_points"),
+    ("metrics: slots count though they are given up", "metrics.c", "\tif (word & METRICS_RELEASED)\n\t\tmemset(ret, 0, sizeof(*ret));\n", "", "crash_points"),
+    ("metrics: slots cleared before their sums hold", "metrics.c", "\t\tWORDS_PUBLISH(layout->baseline, next | METRICS_RELEASED);\n", "", "crash_points"),
     ("database: named before its name is there", "freshness.c", "\t\tmemcpy(database->name, name.data, name.size);", "\t\tWORDS_PUBLISH(database->state, LAYOUT_DATABASE_NAMED);\n\t\tmemcpy(database->name, name.data, name.size);", "crash_points"),
     # who reads
     ("get: generation not compared", "cache.c", "return WORDS_LOAD(slot->word) == entry->word;", "return true;", "readers"),

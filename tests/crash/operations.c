@@ -274,6 +274,40 @@ static const char *check_metrics(struct tiny *tiny)
 	return NULL;
 }
 
+static void prepare_release(struct tiny *tiny)
+{
+	prepare_metrics(tiny);
+	metrics_reset(tiny->metrics);
+	metrics_add(tiny->metrics, METRIC_QUERIES, 7);
+	claim_metrics(tiny);
+}
+
+static void release_metrics(struct tiny *tiny)
+{
+	metrics_release_slots(tiny->metrics_layout, 1);
+}
+
+/* Whatever was done of it, the totals are what they were, then and after the next start. */
+static const char *check_release_of_metrics(struct tiny *tiny)
+{
+	struct layout_metrics_slot *slots = tiny->metrics_layout->slots;
+	struct metrics_sum sum;
+
+	metrics_read(tiny->metrics, &sum);
+	if (sum.counters[METRIC_QUERIES] != 7 || sum.histograms[METRIC_RESPONSE].count != 0)
+		return "a total changed";
+	release_metrics(tiny);
+	metrics_read(tiny->metrics, &sum);
+	if (sum.counters[METRIC_QUERIES] != 7 || sum.histograms[METRIC_RESPONSE].count != 0)
+		return "a total changed with the next start";
+	if (slots[0].state != METRICS_SLOT_FREE || slots[1].state != METRICS_SLOT_FREE)
+		return "a slot was not given up";
+	must(metrics_claim(tiny->metrics, ROLE_ROUTER, "", 0) == 0);
+	metrics_add(tiny->metrics, METRIC_QUERIES, 1);
+	metrics_read(tiny->metrics, &sum);
+	return sum.counters[METRIC_QUERIES] == 8 ? NULL : "counting does not go on";
+}
+
 static void count_metrics(struct tiny *tiny)
 {
 	metrics_add(tiny->metrics, METRIC_QUERIES, 1);
@@ -368,6 +402,8 @@ const struct operation operations[] = {
     {"all names are given back", fill_names, release_names, .check = check_release},
     {"metrics: claim", prepare_metrics, claim_metrics, .check = check_metrics},
     {"metrics: count", prepare_metrics, count_metrics, .check = check_count},
+    {"metrics: slots are given up", prepare_release, release_metrics,
+        .check = check_release_of_metrics},
     {"metrics: reset", prepare_metrics, reset_metrics, .check = check_reset},
     {"wait for a lock", fill_some, wait_for_lock},
 };

@@ -117,7 +117,12 @@ static void test_reset_and_restart(void **state)
 
 static void test_all_slots_taken(void **state)
 {
+	struct metrics_sum sum;
+
 	(void)state;
+	metrics_add(scene.metrics, METRIC_QUERIES, 4);
+	metrics_reset(scene.metrics);
+	metrics_add(scene.metrics, METRIC_QUERIES, 2);
 	/* setup took one */
 	for (unsigned i = 1; i < METRICS_SLOTS; i++)
 		assert_int_equal(metrics_claim(scene.metrics, ROLE_DATABASE, "shop", i), 0);
@@ -125,6 +130,19 @@ static void test_all_slots_taken(void **state)
 	    metrics_claim(scene.metrics, ROLE_DATABASE, "shop", METRICS_SLOTS), -ENOSPC);
 	metrics_add(scene.metrics, METRIC_QUERIES, 1);
 	assert_int_equal(metrics_claim(scene.metrics, ROLE_DATABASE, "shop", 7), 0);
+	metrics_add(scene.metrics, METRIC_QUERIES, 1);
+	/* The next start gives up all of them, and keeps what they counted. */
+	assert_int_equal(scene_prepare(&scene, 16 * MIB, 64 * 1024), 0);
+	assert_string_equal(scene.outcome.metrics_reason, "");
+	metrics_read(scene.metrics, &sum);
+	assert_int_equal(sum.counters[METRIC_QUERIES], 3);
+	assert_int_equal(metrics_claim(scene.metrics, ROLE_DATABASE, "shop", METRICS_SLOTS), 0);
+	metrics_add(scene.metrics, METRIC_QUERIES, 1);
+	metrics_read(scene.metrics, &sum);
+	assert_int_equal(sum.counters[METRIC_QUERIES], 4);
+	metrics_reset(scene.metrics);
+	metrics_read(scene.metrics, &sum);
+	assert_int_equal(sum.counters[METRIC_QUERIES], 0);
 }
 
 /* Counting, killed at random, and counting on: no count is lost but the one under way. */
