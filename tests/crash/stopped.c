@@ -25,6 +25,8 @@ enum {
 	OUTLIERS_PER_MILLE = 10,
 	/* By processor time, to which a virtual machine adds what its host takes away. */
 	STOLEN_PER_MILLE = 2,
+	/* Of puts. The kernel itself may rarely wait for a page. */
+	SLEEPS_PER_MILLE = 5,
 };
 
 struct instant {
@@ -184,5 +186,5 @@ int main(void)
 	printf("slept %llu times\n", (unsigned long long)sleeps);
 	/* Sorted by now: who has waited in vain once does not wait again. */
 	late = late || puts_.cpu_ns[puts_.count / 2] > LOCK_AWAKE_US * 1000 / 2;
-	return late || sleeps || wrong || stops < 200;
+	return late || sleeps * 1000 > puts_.count * SLEEPS_PER_MILLE || wrong || stops < 200;
 }

@@ -278,7 +278,7 @@ static int compare_us(const void *a, const void *b)
 
 static void test_stopped_writer(void **state)
 {
-	int64_t get_us, put_us[STOPPED_PUTS], median_us;
+	int64_t get_us, put_us[STOPPED_PUTS], first_us, median_us;
 	int status;
 	pid_t holder;
 
@@ -295,6 +295,7 @@ static void test_stopped_writer(void **state)
 	}
 	assert_int_equal(
 	    scene_counted(&scene, CACHE_GROUP_LLM, METRIC_CACHE_DROPPED), STOPPED_PUTS);
+	first_us = put_us[0];
 	qsort(put_us, STOPPED_PUTS, sizeof(put_us[0]), compare_us);
 	median_us = put_us[STOPPED_PUTS / 2];
 	get_us = real_us();
@@ -303,13 +304,13 @@ static void test_stopped_writer(void **state)
 		assert_int_equal(get_sealed(scene.cache, 6), 0);
 	}
 	get_us = real_us() - get_us;
-	print_message("puts dropped after %ld us (median), %ld (p90), %ld (at most); 2000 gets in "
-	              "%ld us\n",
-	    (long)median_us, (long)put_us[STOPPED_PUTS * 9 / 10], (long)put_us[STOPPED_PUTS - 1],
-	    (long)get_us);
-	/* The median, and a generous bound on all: the machine may be busy. */
-	assert_in_range(median_us, 400, 1000);
-	assert_in_range(put_us[STOPPED_PUTS - 1], 400, 200000);
+	print_message("puts dropped after %ld us (the first), %ld (median), %ld (at most); 2000 "
+	              "gets in %ld us\n",
+	    (long)first_us, (long)median_us, (long)put_us[STOPPED_PUTS - 1], (long)get_us);
+	/* The first finds out; the others need not wait. The rest is what a busy machine does. */
+	assert_in_range(first_us, LOCK_AWAKE_US, 200000);
+	assert_in_range(median_us, 0, LOCK_AWAKE_US / 2);
+	assert_in_range(put_us[STOPPED_PUTS - 1], LOCK_AWAKE_US, 200000);
 
 	end(holder, SIGKILL);
 	assert_int_equal(put_sealed(scene.cache, 5, 3), CACHE_OK);
