@@ -51,6 +51,8 @@ void policy_free(struct policy *policy)
 	list_deinit(&policy->tables);
 	list_deinit(&policy->views);
 	free(policy->looked_into);
+	free(policy->columns);
+	free(policy->enums);
 	free(policy);
 }
 
@@ -118,4 +120,95 @@ const struct snapshot_object *policy_refused_use(
 		*impure |= !object->pure;
 	}
 	return NULL;
+}
+
+/* ---- indices of the schema ---- */
+
+static int compare_columns(const void *a, const void *b)
+{
+	return strcmp(
+	    ((const struct policy_column *)a)->name, ((const struct policy_column *)b)->name);
+}
+
+static int compare_enums(const void *a, const void *b)
+{
+	return strcmp(((const struct policy_enum *)a)->type, ((const struct policy_enum *)b)->type);
+}
+
+static size_t merge_columns(struct policy_column *columns, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (i > 0 && compare_columns(&columns[kept - 1], &columns[i]) == 0)
+			columns[kept - 1].may_be_text |= columns[i].may_be_text;
+		else
+			columns[kept++] = columns[i];
+	return kept;
+}
+
+static size_t merge_enums(struct policy_enum *enums, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (i > 0 && compare_enums(&enums[kept - 1], &enums[i]) == 0)
+			enums[kept - 1].calls |= enums[i].calls;
+		else
+			enums[kept++] = enums[i];
+	return kept;
+}
+
+static void index_table(struct policy *policy, const struct snapshot_table *table)
+{
+	bool impure, calls = policy_refused_use(policy, &table->functions, &impure);
+
+	for (size_t i = 0; i < table->column_count; i++) {
+		const struct snapshot_column *column = &table->columns[i];
+
+		policy->columns[policy->column_count++] = (struct policy_column){
+		    column->name, column->kind == COLUMN_TEXT || column->kind == COLUMN_OTHER};
+		if (column->kind == COLUMN_ENUM)
+			policy->enums[policy->enum_count++] =
+			    (struct policy_enum){column->type, calls};
+	}
+}
+
+static void index_schema(struct policy *policy)
+{
+	const struct snapshot *snapshot = policy->snapshot;
+	size_t columns = 0, enums = 0;
+
+	for (size_t i = 0; snapshot && i < snapshot->table_count; i++) {
+		columns += snapshot->tables[i].column_count;
+		for (size_t k = 0; k < snapshot->tables[i].column_count; k++)
+			enums += snapshot->tables[i].columns[k].kind == COLUMN_ENUM;
+	}
+	policy->columns = must_alloc((columns + 1) * sizeof(*policy->columns));
+	policy->enums = must_alloc((enums + 1) * sizeof(*policy->enums));
+	for (size_t i = 0; snapshot && i < snapshot->table_count; i++)
+		index_table(policy, &snapshot->tables[i]);
+	qsort(policy->columns, columns, sizeof(*policy->columns), compare_columns);
+	qsort(policy->enums, enums, sizeof(*policy->enums), compare_enums);
+	policy->column_count = merge_columns(policy->columns, columns);
+	policy->enum_count = merge_enums(policy->enums, enums);
+}
+
+const struct policy_column *policy_column(struct policy *policy, const char *name)
+{
+	const struct policy_column wanted = {.name = name};
+
+	if (!policy->columns)
+		index_schema(policy);
+	return bsearch(
+	    &wanted, policy->columns, policy->column_count, sizeof(wanted), compare_columns);
+}
+
+const struct policy_enum *policy_enum(struct policy *policy, const char *type)
+{
+	const struct policy_enum wanted = {.type = type};
+
+	if (!policy->columns)
+		index_schema(policy);
+	return bsearch(&wanted, policy->enums, policy->enum_count, sizeof(wanted), compare_enums);
 }

@@ -1,8 +1,8 @@
 /*
  * What a database's schema and its databases[].allow say together: which functions, operators,
- * types and relations a statement may name beyond worker/allowed_*.def. Also remembers what was
- * found out about each view's body. Immutable but for that memory; the walk over statements is
- * validate_tree.h's.
+ * types and relations a statement may name beyond worker/allowed_*.def. Immutable but for what it
+ * remembers: what was found out about each view's body, and indices of the schema. The walk over
+ * statements is validate_tree.h's.
  */
 #pragma once
 
@@ -27,10 +27,26 @@ struct policy_list {
 	char **texts; /* that the entries stand in */
 };
 
+/* What is known of a column's name, whichever tables have it. */
+struct policy_column {
+	const char *name;
+	bool may_be_text; /* in one of them, or of a type that is not known */
+};
+
+struct policy_enum {
+	const char *type; /* as it stands at a column */
+	bool calls; /* functions that are not allowed come with it */
+};
+
 struct policy {
 	const struct snapshot *snapshot; /* NULL: none; borrowed */
 	struct policy_list functions, tables, views;
 	struct policy_view *looked_into; /* of each table of the snapshot */
+	/* Sorted, made when they are first asked for: a look at every column of a large schema
+	 * takes milliseconds. */
+	struct policy_column *columns; /* each name once; NULL: not made */
+	struct policy_enum *enums; /* each that a column has once */
+	size_t column_count, enum_count;
 };
 
 /* database NULL: nothing is listed. The snapshot must outlive the policy. */
@@ -56,3 +72,8 @@ struct policy_names policy_names(
 /* The first of them that is not allowed, or NULL; *impure: also set where one is not immutable. */
 const struct snapshot_object *policy_refused_use(
     const struct policy *policy, const struct snapshot_objects *uses, bool *impure);
+
+/* NULL: no table has such a column. */
+const struct policy_column *policy_column(struct policy *policy, const char *name);
+/* NULL: no column is of this enum. */
+const struct policy_enum *policy_enum(struct policy *policy, const char *type);

@@ -59,24 +59,11 @@ static bool may_be_text(const struct validation *validation, const struct tree *
 /* Columns of the name, in whichever table; of a name that none has nothing is known. */
 static bool column_may_be_text(const struct validation *validation, const struct tree *column)
 {
-	const struct tree *fields = tree_get(column, NAME_fields);
-	const struct tree *last = tree_last(fields);
+	const struct tree *last = tree_last(tree_get(column, NAME_fields));
 	const char *name = tree_text(tree_get(tree_get(last, NAME_String), NAME_sval));
-	const struct snapshot *snapshot = validation->policy->snapshot;
-	bool found = false;
+	const struct policy_column *known = name ? policy_column(validation->policy, name) : NULL;
 
-	for (size_t i = 0; name && snapshot && i < snapshot->table_count; i++) {
-		const struct snapshot_table *table = &snapshot->tables[i];
-		int at = snapshot_find_column(table, name);
-
-		if (at < 0)
-			continue;
-		found = true;
-		if (table->columns[at].kind == COLUMN_TEXT ||
-		    table->columns[at].kind == COLUMN_OTHER)
-			return true;
-	}
-	return !found;
+	return !known || known->may_be_text;
 }
 
 static bool call_may_be_text(const struct validation *validation, const struct tree *call)

@@ -192,14 +192,6 @@ bool name_check_function(
 	return true;
 }
 
-static bool is_column(const struct snapshot *snapshot, const char *name)
-{
-	for (size_t i = 0; i < snapshot->table_count; i++)
-		if (snapshot_find_column(&snapshot->tables[i], name) >= 0)
-			return true;
-	return false;
-}
-
 /* Whether the name, called with one argument, does no more than what is allowed. */
 static bool may_be_called(const struct validation *validation, const char *name)
 {
@@ -217,7 +209,6 @@ static bool may_be_called(const struct validation *validation, const char *name)
 bool name_check_attribute(struct validation *validation, const char *name, bool of_relation)
 {
 	const struct allowed_function *function = function_find(name);
-	const struct snapshot *snapshot = validation->policy->snapshot;
 
 	/* pg_get_viewdef writes calls as calls. */
 	if (validation->view)
@@ -231,7 +222,7 @@ bool name_check_attribute(struct validation *validation, const char *name, bool 
 	if (outside_functions(validation, name).impure)
 		validation_note_impure(validation);
 	/* A column of the name does not prove that this value has it, but a table's mostly does. */
-	if (function && !(of_relation && snapshot && is_column(snapshot, name))) {
+	if (function && !(of_relation && policy_column(validation->policy, name))) {
 		note_purity(validation, function->purity, 1);
 		cacheable_note_cast(validation, NULL, name);
 	}
@@ -300,43 +291,23 @@ bool name_check_operator(struct validation *validation, const char *schema, cons
 	return true;
 }
 
-static bool column_has_type(
-    const struct snapshot_column *column, const char *schema, const char *name)
-{
-	size_t schema_size = schema ? strlen(schema) : 0;
-
-	if (column->kind != COLUMN_ENUM)
-		return false;
-	if (!schema)
-		return strcmp(column->type, name) == 0;
-	return strncmp(column->type, schema, schema_size) == 0 &&
-	       column->type[schema_size] == '.' &&
-	       strcmp(column->type + schema_size + 1, name) == 0;
-}
-
 /* An enum that a column has; but with it may come casts that PostgreSQL puts in. */
-static bool is_enum(const struct policy *policy, const char *schema, const char *name)
+static bool is_enum(struct policy *policy, const char *schema, const char *name)
 {
-	const struct snapshot *snapshot = policy->snapshot;
-	bool found = false, impure;
+	CLEAN(buffer) struct buffer type = BUFFER_INIT;
+	const struct policy_enum *found;
 
-	for (size_t i = 0; i < snapshot->table_count; i++) {
-		const struct snapshot_table *table = &snapshot->tables[i];
-		bool has = false;
-
-		for (size_t j = 0; j < table->column_count && !has; j++)
-			has = column_has_type(&table->columns[j], schema, name);
-		if (has && policy_refused_use(policy, &table->functions, &impure))
-			return false;
-		found |= has;
-	}
-	return found;
+	if (schema)
+		buffer_printf(&type, "%s.", schema);
+	buffer_append_string(&type, name);
+	found = policy_enum(policy, buffer_string(&type));
+	return found && !found->calls;
 }
 
 /* An enum that a column has, or a type that is listed. */
 static bool is_own_type(const struct validation *validation, const char *schema, const char *name)
 {
-	const struct policy *policy = validation->policy;
+	struct policy *policy = validation->policy;
 	const struct snapshot_object *object;
 	struct policy_names types;
 
