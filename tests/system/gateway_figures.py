@@ -95,15 +95,18 @@ def with_asking_us(gateway, calls, first):
 
 
 def at_once(count):
-    """Calls that take 1 s each: {"s", "mib", "most" at once, "worker_s", "server_s" and "own_s" of CPU}."""
+    """Calls that take 1 s each: {"s", "mib", "most" at once, "worker_s", "server_s" and "own_s" of CPU,
+    and "waited_s", which the three stood in line for a CPU}."""
     with ModelStub(1000) as stub, Gateway(stub) as gateway:
         pids = {"worker_s": gateway.pid, "server_s": stub.process.pid, "own_s": os.getpid()}
         before = {name: process.cpu_s(pid) for name, pid in pids.items()}
+        waited = sum(process.waited_s(pid) for pid in pids.values())
         began = time.monotonic()
         for msgid in [gateway.send(number) for number in range(count)]:
             gateway.wait(msgid)
         figures = {"s": time.monotonic() - began, "mib": gateway.resident_mib()}
         figures |= {name: process.cpu_s(pid) - before[name] for name, pid in pids.items()}
+        figures["waited_s"] = sum(process.waited_s(pid) for pid in pids.values()) - waited
         return {**figures, "most": stub.close()}
 
 

@@ -91,3 +91,8 @@ def is_alive(pid):
 def cpu_s(pid):
     """The CPU time that a process has used: the clock of clock_getcpuclockid(3)."""
     return time.clock_gettime((~pid << 3) | 2)
+
+
+def waited_s(pid):
+    """How long a process could have run and had no CPU, because others had them."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
