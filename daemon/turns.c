@@ -11,22 +11,27 @@ static uint64_t round_for(const struct turns *turns, int64_t client)
 {
 	const struct turn *turn;
 
-	TAILQ_FOREACH_REVERSE(turn, &turns->queue, turn_list, link)
+	LIST_FOREACH(turn, &turns->clients[(uint64_t)client % TURN_BUCKETS], same_bucket)
 	if (turn->client == client)
 		return turn->round + 1;
 	return turns->round;
 }
 
+/* Behind those of its round: a client that comes new is near the head, one with many near the end.
+ */
 static void insert(struct turns *turns, struct turn *turn)
 {
-	struct turn *before = TAILQ_LAST(&turns->queue, turn_list);
+	struct turn *at = TAILQ_LAST(&turns->queue, turn_list);
 
-	while (before && before->round > turn->round)
-		before = TAILQ_PREV(before, turn_list, link);
-	if (before)
-		TAILQ_INSERT_AFTER(&turns->queue, before, turn, link);
-	else
-		TAILQ_INSERT_HEAD(&turns->queue, turn, link);
+	if (!at || at->round <= turn->round) {
+		TAILQ_INSERT_TAIL(&turns->queue, turn, link);
+	} else {
+		at = TAILQ_FIRST(&turns->queue);
+		while (at->round <= turn->round)
+			at = TAILQ_NEXT(at, link);
+		TAILQ_INSERT_BEFORE(at, turn, link);
+	}
+	LIST_INSERT_HEAD(&turns->clients[(uint64_t)turn->client % TURN_BUCKETS], turn, same_bucket);
 	turns->waiting++;
 }
 
@@ -70,6 +75,7 @@ struct turn *turns_next(struct turns *turns)
 void turns_leave(struct turns *turns, struct turn *turn)
 {
 	TAILQ_REMOVE(&turns->queue, turn, link);
+	LIST_REMOVE(turn, same_bucket);
 	turns->waiting--;
 }
 

@@ -10,15 +10,20 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+enum { TURN_BUCKETS = 256 };
+
 /* Embedded in what waits. */
 struct turn {
 	TAILQ_ENTRY(turn) link;
+	LIST_ENTRY(turn) same_bucket; /* of its client */
 	int64_t client;
 	uint64_t round; /* earlier rounds first */
 };
 
 struct turns {
 	TAILQ_HEAD(turn_list, turn) queue;
+	/* The same by client, a later one before those that came first. */
+	LIST_HEAD(, turn) clients[TURN_BUCKETS];
 	size_t waiting, under_way;
 	size_t limit, queue_limit; /* of those under way, and of those that wait for it */
 	uint64_t round; /* of the last one that began */
