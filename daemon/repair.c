@@ -5,6 +5,7 @@
 #include "daemon/ask.h"
 #include "daemon/entry.h"
 #include "daemon/router.h"
+#include "daemon/teach.h"
 #include "shm/metrics.h"
 
 /* Syntax, names and types. Other errors may have rows' values in their text, which no model is to
@@ -90,7 +91,8 @@ static void mend_or_fail(struct request *request, const struct error *error)
 
 void repair_or_fail(struct request *request, const struct error *error)
 {
-	bool generated = request->provider.size > 0 && request->question.data;
+	bool generated =
+	    request->provider.size > 0 && request->question.data && !teach_has_answered(request);
 
 	request->failed = NULL;
 	if (!generated || request->sequence > 0 || !is_mendable(error)) {

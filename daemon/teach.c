@@ -53,6 +53,11 @@ bool teach_answers(struct request *request)
 	return true;
 }
 
+bool teach_has_answered(const struct request *request)
+{
+	return bytes_equal_string(bytes_of_buffer(&request->provider), taught_name);
+}
+
 bool teach_route(
     const struct database *database, struct bytes text, struct classification *ret_found)
 {

@@ -14,6 +14,8 @@ struct request;
 
 /* Whether the question was taught: then its SQL, provider and route are known. */
 bool teach_answers(struct request *request);
+/* Whether the request's SQL is of that. */
+bool teach_has_answered(const struct request *request);
 /* The same for a text whose route alone is asked. database may be NULL. */
 bool teach_route(
     const struct database *database, struct bytes text, struct classification *ret_found);

@@ -32,7 +32,7 @@ TABLE = [
     ("repair: entries not counted", "repair.c", "\tshard_count_locked(shard, &entry, true);", "", "crash_points"),
     ("repair: free list not begun again", "repair.c", "\tWORDS_STORE(shard->header->free_head, LAYOUT_NONE);", "", "crash_points"),
     ("repair: free slots not listed", "repair.c", "\t\t\tshard_push_free_locked(shard, i);", "\t\t\t;", "crash_points"),
-    ("repair: sequence stays odd", "repair.c", "\tshard_end_locked(shard);\n\treturn outcome;", "\treturn outcome;", "crash_points"),
+    ("repair: sequence stays odd", "repair.c", "\tshard_end_locked(shard);\n\tif (shard->cache->metrics)", "\tif (shard->cache->metrics)", "crash_points"),
     ("repair: number of slots believed", "repair.c", "WORDS_STORE(shard->header->slot_limit, limit);", "", "scribbles"),
     ("repair: extents believed", "repair.c", "return entry_fits(shard, entry, shard_data_limit_locked(shard)) &&\n\t       WORDS_LOAD", "return WORDS_LOAD", "scribbles"),
     ("repair: extents' owners believed", "repair.c", "WORDS_LOAD(extent_at(shard, entry->extent)->slot) == index &&", "", "scribbles"),
