@@ -44,7 +44,7 @@ TABLE = [
     ("lock: owner's death not asked", "shard.c", "if (taken == LOCK_TAKEN && WORDS_LOAD(shard->header->sequence) % 2 == 0 &&", "if (WORDS_LOAD(shard->header->sequence) % 2 == 0 &&", "equivalent"),
     ("lock: sequence not asked", "shard.c", "if (taken == LOCK_TAKEN && WORDS_LOAD(shard->header->sequence) % 2 == 0 &&", "if (taken == LOCK_TAKEN &&", "crash_points"),
     ("lock: never marked repaired", "shard.c", "\tif (taken == LOCK_OWNER_DIED)\n\t\tlock_mark_repaired(&shard->header->lock);", "", "crash_points"),
-    ("lock: nothing repaired", "shard.c", "\tshard_repair_locked(shard, false);\n\tif (shard->cache->metrics)", "\tif (shard->cache->metrics)", "crash_points"),
+    ("lock: nothing repaired", "shard.c", "\tshard_repair_locked(shard, false);\n\tif (taken == LOCK_OWNER_DIED)", "\tif (taken == LOCK_OWNER_DIED)", "crash_points"),
     # who writes
     ("put: sequence not odd", "cache.c", "\tshard_begin_locked(shard);\n", "", "crash_points"),
     ("put: live before it is written", "cache.c", "entry->word | LAYOUT_WRITING", "entry->word | LAYOUT_LIVE", "crash_points"),
