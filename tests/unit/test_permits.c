@@ -77,6 +77,24 @@ static void test_turns_that_are_too_many(void **state)
 	assert_ptr_equal(turns_next(&turns), &b[0]);
 }
 
+static void test_what_was_served_does_not_count_against_a_client(void **state)
+{
+	struct turn a[4], b;
+	struct turns turns;
+
+	(void)state;
+	turns_init(&turns, 1, 8);
+	for (int i = 0; i < 3; i++)
+		assert_null(turns_wait(&turns, &a[i], 'a'));
+	for (int i = 0; i < 3; i++) {
+		assert_ptr_equal(turns_next(&turns), &a[i]);
+		turns_end(&turns);
+	}
+	assert_null(turns_wait(&turns, &a[3], 'a'));
+	assert_null(turns_wait(&turns, &b, 'b'));
+	assert_ptr_equal(turns_next(&turns), &a[3]);
+}
+
 static void test_nobody_passes_those_who_wait(void **state)
 {
 	struct turns turns;
@@ -307,6 +325,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_turns),
 	    cmocka_unit_test(test_turns_that_are_too_many),
+	    cmocka_unit_test(test_what_was_served_does_not_count_against_a_client),
 	    cmocka_unit_test(test_nobody_passes_those_who_wait),
 	    cmocka_unit_test(test_as_many_as_are_free_and_no_more),
 	    cmocka_unit_test(test_a_job_has_one_at_most),
