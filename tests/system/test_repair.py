@@ -109,10 +109,11 @@ def test_none_where_none_are_configured(with_shop):
     ("SELECT 1 / (count(*) - count(*)) FROM orders", {}, "sql_error", "22012"),
     ("SELECT name::int FROM customers", {}, "sql_error", "22P02"),
 ])
-def test_never_where_wording_is_not_the_fault(new_daemon, cluster, shop, statement, limits, code, state):
-    cluster.psql("CREATE TABLE IF NOT EXISTS secrets (id int)", database=shop["dsn"].split("dbname=")[1].split()[0])
+def test_never_where_wording_is_not_the_fault(new_daemon, cluster, database, statement, limits, code, state):
+    cluster.psql("CREATE TABLE secrets (id int)", database)
     with FakeModel(sql(statement)) as model:
-        daemon = new_daemon(databases=[{**shop, "limits": limits}], config={"inference": {"providers": [provider(model)]}})
+        daemon = new_daemon(databases=[{"name": "shop", "dsn": cluster.dsn(database), "limits": limits}],
+                            config={"inference": {"providers": [provider(model)]}})
         daemon.wait_serving()
         error = daemon.error("ask", QUESTION)
         assert error.code == code and error.error.get("sqlstate") == state
