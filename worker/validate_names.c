@@ -206,13 +206,22 @@ static bool may_be_called(const struct validation *validation, const char *name)
 	return policy->snapshot && !snapshot_is_catalog_call(policy->snapshot, name);
 }
 
+static bool has_passed(const struct validation *validation, const char *name)
+{
+	size_t count =
+	    validation->passed_count < TREE_PASSED_MAX ? validation->passed_count : TREE_PASSED_MAX;
+
+	return is_listed(validation->passed, count, name);
+}
+
 bool name_check_attribute(struct validation *validation, const char *name, bool of_relation)
 {
-	const struct allowed_function *function = function_find(name);
+	const struct allowed_function *function;
 
 	/* pg_get_viewdef writes calls as calls. */
-	if (validation->view)
+	if (validation->view || (of_relation && has_passed(validation, name)))
 		return true;
+	function = function_find(name);
 	if (!may_be_called(validation, name))
 		return validation_refuse(validation, CHECK_FUNCTION,
 		    "\"%s.%s\" at character %zu is not allowed, because it can call a function; "
@@ -226,6 +235,8 @@ bool name_check_attribute(struct validation *validation, const char *name, bool 
 		note_purity(validation, function->purity, 1);
 		cacheable_note_cast(validation, NULL, name);
 	}
+	if (of_relation)
+		validation->passed[validation->passed_count++ % TREE_PASSED_MAX] = name;
 	return true;
 }
 

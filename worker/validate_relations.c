@@ -18,6 +18,13 @@ static const struct verdict_relation allowed_catalogs[] = {
 void validation_add_relation(
     struct validation *validation, const char *schema, const char *table, bool under)
 {
+	const struct verdict_relation *last =
+	    validation->relation_count ? &validation->relations[validation->relation_count - 1]
+	                               : NULL;
+
+	/* The same again, as in a union of many. */
+	if (last && last->schema == schema && last->table == table && last->under == under)
+		return;
 	for (size_t i = 0; under && i < validation->relation_count; i++)
 		if (strcmp(validation->relations[i].schema, schema) == 0 &&
 		    strcmp(validation->relations[i].table, table) == 0)

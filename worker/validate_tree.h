@@ -18,6 +18,7 @@ enum {
 	TREE_DEPTH_MAX = 500,
 	/* "a AS(SELECT)," is 13 bytes of a statement's 8192 */
 	TREE_WITH_NAMES_MAX = 640,
+	TREE_PASSED_MAX = 8,
 };
 
 struct validation {
@@ -33,6 +34,9 @@ struct validation {
 	/* Names that WITH gives, innermost last; a SELECT takes its own away when it ends. */
 	const char *with_names[TREE_WITH_NAMES_MAX];
 	size_t with_count;
+	/* Columns' names that have passed lately: statements say the same few again and again. */
+	const char *passed[TREE_PASSED_MAX];
+	size_t passed_count;
 	struct parse_tree tree;
 	/* What is read, as found; the strings are the tree's, the snapshot's or static. */
 	struct verdict_relation *relations;
