@@ -161,7 +161,7 @@ static size_t merge_enums(struct policy_enum *enums, size_t count)
 
 static void index_table(struct policy *policy, const struct snapshot_table *table)
 {
-	bool impure, calls = policy_refused_use(policy, &table->functions, &impure);
+	bool impure = false, calls = policy_refused_use(policy, &table->functions, &impure);
 
 	for (size_t i = 0; i < table->column_count; i++) {
 		const struct snapshot_column *column = &table->columns[i];
