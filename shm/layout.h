@@ -30,7 +30,7 @@ enum {
 	LAYOUT_SHARDS_MAX = 1024,
 	LAYOUT_SHARD_VALUES = 8, /* a shard holds at least so many of max_value */
 	LAYOUT_SHARD_MIN = 1 << 20,
-	LAYOUT_BUCKET_BYTES = 512, /* about one bucket for so many bytes of a shard */
+	LAYOUT_BUCKET_BYTES = 256, /* about one bucket for so many bytes of a shard */
 	LAYOUT_SLOT_BLOCK = 64, /* slots come in blocks of a page */
 	LAYOUT_RELATIONS_MAX = 1024, /* of one entry */
 	LAYOUT_DATABASE_INDEXES = CACHE_DATABASES_MAX + 1, /* 0 is CACHE_NO_DATABASE */
