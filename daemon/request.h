@@ -79,7 +79,8 @@ void request_submit(struct request *request, struct pool *pool, struct bytes key
 void request_submit_parts(struct request *request, struct pool *pool, struct bytes key,
     enum message_id id, const void *params,
     void (*done)(struct request *request, const struct job_outcome *outcome));
-/* For a chat job: the client gets its text as it comes, and what had come before it joined first. */
+/* For a chat job: the client gets its text as it comes, and what had come before it joined first.
+ */
 void request_submit_text(struct request *request, struct pool *pool, struct bytes key,
     enum message_id id, const void *params,
     void (*done)(struct request *request, const struct job_outcome *outcome));

@@ -46,5 +46,5 @@ void linking_ranks_deinit(struct linking_ranks *ranks);
 /* How much the question's words speak for the column; 0: nothing. */
 float linking_column_score(const struct linking_ranks *ranks, size_t table, size_t column);
 /* The same, and more for what looks like a key, which may be needed to join its table. */
-float linking_column_worth(const struct linking *linking, const struct linking_ranks *ranks,
-    size_t table, size_t column);
+float linking_column_worth(
+    const struct linking *linking, const struct linking_ranks *ranks, size_t table, size_t column);

@@ -2,8 +2,8 @@
  * Partitions are hidden behind their parent. */
 #include "worker/schema_build.h"
 
-/* SQL, not C: its lines are laid out by hand.
- * clang-format off */
+/* SQL, not C: its lines are laid out by hand. */
+/* clang-format off */
 
 #define TEXT_OF_(value) #value
 #define TEXT_OF(value)  TEXT_OF_(value)
