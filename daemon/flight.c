@@ -1,15 +1,12 @@
 #include "daemon/flight.h"
 
+#include <xxhash.h>
+
 #include "common/limits.h"
 
-/* FNV-1a: keys here are our own, and the table is small. */
 uint64_t flight_hash(struct bytes key)
 {
-	uint64_t hash = UINT64_C(14695981039346656037);
-
-	for (size_t i = 0; i < key.size; i++)
-		hash = (hash ^ (unsigned char)key.data[i]) * UINT64_C(1099511628211);
-	return hash;
+	return XXH3_64bits(key.data, key.size);
 }
 
 void flight_init(struct flight *flight, struct flights *flights, struct bytes key, bool open)

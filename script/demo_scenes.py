@@ -50,6 +50,12 @@ SCENES = [
      ("ask", "How many customers will cancel their orders because of bad weather?"),
      {"error": "unanswerable"}),
 ]
+BEST = "Who are our best customers?"
+BEST_SQL = ("SELECT c.name, sum(o.total) AS spent FROM customers c JOIN orders o ON o.customer_id = c.id"
+            " WHERE o.status <> 'cancelled' GROUP BY c.id ORDER BY spent DESC, c.id LIMIT 5")
+AFTER_TEACHING = [
+    ("And are asked", ("ask", BEST), {"cached": False, "truth": BEST_SQL}),
+]
 AFTER_KILL = [
     ("Asked again at once: something new",
      ("ask", "How many reviews have a rating of 5?"),
@@ -131,6 +137,12 @@ class Demo:
             show_rows(reply)
             print(f"   {paint('32', way(reply))}")
         self.verdict(self.faults(reply, expected))
+
+    def teach(self, question, sql):
+        print(f"\n{paint('1', 'What the rules can not know they are taught')}")
+        print(f" {paint('36', '$')} {fold(f'optimaxctl teach {chr(34)}{question}{chr(34)} {chr(34)}{sql}{chr(34)}')}")
+        reply = self.run("teach", question, sql)
+        self.verdict([] if reply.get("taught") == 1 else [f"the reply is {reply}"])
 
     def kill_worker(self):
         print(f"\n{paint('1', 'kill -9 of every database worker')}")
@@ -221,11 +233,14 @@ def main():
           f"Here: {tables} tables, {int(rows):,} rows, no model, no network.")
     for scene in SCENES:
         demo.scene(*scene)
+    demo.teach(BEST, BEST_SQL)
+    for scene in AFTER_TEACHING:
+        demo.scene(*scene)
     killed = demo.kill_worker()
     for scene in AFTER_KILL:
         demo.scene(*scene)
     demo.check_replaced(killed)
-    demo.stats(len(SCENES) + len(AFTER_KILL))
+    demo.stats(len(SCENES) + len(AFTER_TEACHING) + len(AFTER_KILL))
     right = demo.count - demo.wrong
     print(f"\n{paint('32;1' if not demo.wrong else '31;1', f'{right} of {demo.count} as expected')}")
     return 1 if demo.wrong else 0

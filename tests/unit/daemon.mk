@@ -65,7 +65,7 @@ tests_unit_test_examples_LDADD = $(TEXT_LIBS) $(COMMON_LIBS) $(XXHASH_LIBS) $(CM
 check_PROGRAMS += tests/unit/test_flight
 tests_unit_test_flight_SOURCES = tests/unit/test_flight.c daemon/flight.c
 tests_unit_test_flight_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_test_flight_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_flight_LDADD = $(COMMON_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS)
 # who may call which provider
 check_PROGRAMS += tests/unit/test_permits
 tests_unit_test_permits_SOURCES = tests/unit/test_permits.c daemon/permits.c daemon/turns.c
