@@ -341,6 +341,9 @@ static void people_status(const msgpack_object *map)
 	static const struct list_column providers[] = {
 	    {"name", LIST_TEXT, "provider"},
 	    {"state", LIST_TEXT, "state"},
+	    {"calls", LIST_COUNT, "calls"},
+	    {"concurrency", LIST_COUNT, "at most"},
+	    {"waiting", LIST_COUNT, "waiting"},
 	    {"latency_ms", LIST_COUNT, "latency ms"},
 	    {"tokens_per_s", LIST_NUMBER, "tokens/s"},
 	    {"last_error", LIST_TEXT, "last error"},

@@ -12,6 +12,7 @@
 #include "daemon/control.h"
 #include "daemon/databases.h"
 #include "daemon/methods.h"
+#include "daemon/permits.h"
 #include "daemon/router.h"
 #include "shm/cache.h"
 #include "shm/metrics.h"
@@ -328,13 +329,16 @@ static void pack_databases(const struct database_set *set, struct buffer *messag
 	pack_array_end(message, at, count);
 }
 
-static void pack_provider(const struct provider_mirror *provider, struct buffer *message)
+static void pack_provider(
+    const struct router *router, const struct provider_mirror *provider, struct buffer *message)
 {
+	struct permits_use use;
+	bool limited = permits_use(router->permits, bytes_of_string(provider->name), &use);
 	bool failed = provider->last_error[0] != '\0';
 	bool timed = provider->latency_ms != FIELD_ABSENT;
 	bool counted = !isnan(provider->tokens_per_s);
 
-	pack_map(message, 2u + failed + timed + counted);
+	pack_map(message, 2u + failed + timed + counted + (limited ? 3 : 0));
 	pack_pair_string(message, "name", provider->name);
 	pack_pair_string(message, "state", provider->state);
 	if (failed)
@@ -343,6 +347,11 @@ static void pack_provider(const struct provider_mirror *provider, struct buffer 
 		pack_pair_int(message, "latency_ms", provider->latency_ms);
 	if (counted)
 		pack_pair_float(message, "tokens_per_s", provider->tokens_per_s);
+	if (!limited)
+		return;
+	pack_pair_int(message, "calls", (int64_t)use.out);
+	pack_pair_int(message, "concurrency", (int64_t)use.limit);
+	pack_pair_int(message, "waiting", (int64_t)use.waiting);
 }
 
 int status_call(struct call *call, const void *params)
@@ -365,7 +374,7 @@ int status_call(struct call *call, const void *params)
 	pack_string(&message, "providers");
 	pack_array(&message, router->provider_count);
 	for (size_t i = 0; i < router->provider_count; i++)
-		pack_provider(&router->providers[i], &message);
+		pack_provider(router, &router->providers[i], &message);
 	client_answer(call->client, &message);
 	return 0;
 }

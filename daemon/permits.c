@@ -148,6 +148,17 @@ void permits_free(struct permits *permits)
 	free(permits);
 }
 
+bool permits_use(const struct permits *permits, struct bytes provider, struct permits_use *ret_use)
+{
+	const struct permit_provider *found = find(permits, provider);
+
+	if (!found)
+		return false;
+	*ret_use =
+	    (struct permits_use){found->turns.under_way, found->turns.limit, found->turns.waiting};
+	return true;
+}
+
 /* ---- permits ---- */
 
 void permits_drop(struct permit *permit)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/bytes.h"
@@ -29,6 +30,12 @@ struct permits *permits_new(void);
 void permits_free(struct permits *permits);
 /* The limits as they are now; what is under way goes on. */
 void permits_configure(struct permits *permits, const struct child_config *config);
+
+struct permits_use {
+	size_t out, limit, waiting;
+};
+/* False where it needs none. */
+bool permits_use(const struct permits *permits, struct bytes provider, struct permits_use *ret_use);
 
 /* One for the first provider that needs any, where one is free and nobody waits for it. The
  * provider's name; absent: none is held. */

@@ -54,6 +54,12 @@ def test_all_permits_are_used_whoever_is_done_first(start):
         client = daemon.client()
         questions = [f"question {number}" for number in range(36)]
         msgids = ask_all(client, questions)
+
+        def shown():
+            """4 calls, and the others wait"""
+            one = daemon.status()["providers"][0]
+            return (one["calls"], one["concurrency"], one["waiting"]) == (4, 4, 32)
+        process.wait_until(shown)
         chance = random.Random(1)
         for left in range(36, 0, -1):
             process.wait_until(lambda: len(model.requests) == min(36, 40 - left) and model.in_flight == min(4, left))
