@@ -5,6 +5,7 @@
     def test_z(cluster, database):  PostgreSQL itself; a copy of the sample that may be written
 """
 
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from cluster import Cluster  # noqa: E402
 from daemon import Daemon  # noqa: E402
 
 LOG_TAIL = 6000
+
+# A shell without job control starts what it puts into the background with SIGINT ignored, and so
+# would be what the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
