@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "worker/backoff.h"
 #include "worker/pg_cancel.h"
+#include "worker/pg_linger.h"
 #include "worker/pg_role.h"
 #include "worker/pg_session.h"
 
@@ -20,9 +21,17 @@ enum {
 	SERVED_MS = 1000, /* a session that lasted is replaced at once */
 	SETUP_GROUPS = 2, /* settings, role; one less where the role is trusted */
 	RESET_GROUPS = 3, /* ROLLBACK, DISCARD ALL, settings */
+	LINGER_POLL_MS = 200,
 };
 
-enum phase { PHASE_WAITING, PHASE_CONNECTING, PHASE_SETUP, PHASE_SERVING, PHASE_RESETTING };
+enum phase {
+	PHASE_WAITING,
+	PHASE_CONNECTING,
+	PHASE_SETUP,
+	PHASE_LINGERING, /* the session that was given up goes on in the server */
+	PHASE_SERVING,
+	PHASE_RESETTING
+};
 
 struct pg_connection {
 	struct event_base *base;
@@ -41,7 +50,8 @@ struct pg_connection {
 	char reason[512];
 	char last_words[256]; /* what the server said before it closed the connection */
 	struct backoff backoff;
-	int groups_left; /* of setup or reset */
+	int groups_left; /* of setup or reset, or the look for what lingers */
+	struct pg_linger linger;
 	int64_t ready_since_ms;
 	bool command_open; /* a result came, its NULL not yet */
 	bool send_failed;
@@ -153,10 +163,18 @@ static void give_up(struct pg_connection *connection, enum pg_state state, const
 	set_state(connection, state, kept);
 }
 
+static void let_linger(struct pg_connection *connection)
+{
+	if (connection->phase >= PHASE_SERVING)
+		pg_linger_add(&connection->linger, PQbackendPID(connection->pg), clock_now_ms());
+}
+
 void pg_connection_drop(struct pg_connection *connection, const char *reason)
 {
-	if (connection->phase != PHASE_WAITING)
-		give_up(connection, PG_DOWN, reason);
+	if (connection->phase == PHASE_WAITING)
+		return;
+	let_linger(connection);
+	give_up(connection, PG_DOWN, reason);
 }
 
 void pg_connection_refuse(struct pg_connection *connection, const char *reason)
@@ -290,10 +308,40 @@ void pg_connection_cancel(struct pg_connection *connection)
 		    pg_cancel_start(connection->base, connection->pg, on_cancel_done, connection);
 }
 
+static void look_for_lingering(struct pg_connection *connection)
+{
+	static const char query[] = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1::int";
+	char pid[16];
+	const char *values[] = {pid};
+
+	snprintf(pid, sizeof(pid), "%d", connection->linger.first);
+	set_phase(connection, PHASE_LINGERING, CONNECT_TIMEOUT_MS);
+	connection->groups_left = 1;
+	pg_connection_send(connection, query, 1, values);
+	pg_connection_sync(connection);
+	pg_connection_flush(connection);
+}
+
+/* True: not yet to be served. */
+static bool waits_for_lingering(struct pg_connection *connection)
+{
+	if (pg_linger_awaited(&connection->linger, clock_now_ms()) == 0)
+		return false;
+	if (connection->phase == PHASE_SETUP)
+		look_for_lingering(connection);
+	else
+		set_phase(connection, PHASE_LINGERING, LINGER_POLL_MS);
+	set_state(connection, PG_CONNECTING,
+	    "waiting for a statement that was cancelled and has not ended in the server");
+	return true;
+}
+
 static void finish_preparation(struct pg_connection *connection)
 {
 	bool was_reset = connection->phase == PHASE_RESETTING;
 
+	if (!was_reset && waits_for_lingering(connection))
+		return;
 	set_phase(connection, PHASE_SERVING, -1);
 	if (was_reset) {
 		connection->ops->state_changed(connection->owner);
@@ -312,6 +360,9 @@ static void preparation_result(struct pg_connection *connection, const PGresult 
 	case PGRES_COMMAND_OK:
 		break;
 	case PGRES_TUPLES_OK:
+		if (connection->phase == PHASE_LINGERING &&
+		    strcmp(PQgetvalue(result, 0, 0), "0") == 0)
+			pg_linger_ended(&connection->linger);
 		if (connection->phase == PHASE_SETUP && connection->groups_left == 1 &&
 		    !connection->trust_role && pg_role_refused(result, reason, sizeof(reason)))
 			give_up(connection, PG_REFUSED, reason);
@@ -407,8 +458,12 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (connection->phase == PHASE_RESETTING)
+		let_linger(connection);
 	if (connection->phase == PHASE_WAITING)
 		begin_connect(connection);
+	else if (connection->phase == PHASE_LINGERING && connection->groups_left == 0)
+		look_for_lingering(connection);
 	else
 		give_up(connection, PG_DOWN,
 		    connection->phase == PHASE_RESETTING ? "the session could not be reset in time"

@@ -67,7 +67,8 @@ void query_unavailable(const struct query_resources *resources, struct error *re
 	    resources->connection ? pg_connection_state(resources->connection) : PG_CONNECTING;
 	const char *name = resources->database->name;
 
-	if (state == PG_CONNECTING)
+	if (state == PG_CONNECTING &&
+	    !(resources->connection && *pg_connection_reason(resources->connection)))
 		error_set(ret_error, ERROR_DATABASE_UNAVAILABLE,
 		    "database \"%s\": the connection is being made", name);
 	else if (state == PG_READY)

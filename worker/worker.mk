@@ -25,6 +25,7 @@ libpgworker_a_SOURCES = \
 	worker/own_database.c worker/own_database.h \
 	worker/pg_cancel.c worker/pg_cancel.h \
 	worker/pg_connection.c worker/pg_connection.h \
+	worker/pg_linger.c worker/pg_linger.h \
 	worker/pg_role.c worker/pg_role.h \
 	worker/pg_session.c worker/pg_session.h \
 	worker/plan_memory.c worker/plan_memory.h \

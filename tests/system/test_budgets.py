@@ -217,3 +217,33 @@ def test_the_shared_statements_that_do_no_harm(new_daemon, safety):
             if error.code != "sql_rejected" or error.detail == "cost":
                 left[row["id"]] = str(error)
     assert not left
+
+
+def test_of_what_can_not_be_cancelled_there_are_two_at_most(new_daemon, cluster, shop):
+    """PostgreSQL pads to the end, whoever has gone: a worker has not any number of such sessions."""
+    daemon = new_daemon(databases=[{**shop, "workers": 1, "limits": {"time": "100ms", "plan_cost": 10**12}}])
+    daemon.wait_serving()
+    old = daemon.pids("database")
+    padding = "SELECT " + ", ".join(f"length(lpad('x', 150000000 + (id - id)::int, 'ab')) AS c{i}" for i in range(2)) + " FROM customers LIMIT 1"
+
+    def busy():
+        return [pid for pid, in cluster.psql("SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%lpad%'"
+                                             " AND application_name LIKE 'optimax%'")]
+
+    assert daemon.error("sql", {"sql": padding}).code == "timeout"
+    first, = busy()
+    assert daemon.sql("SELECT 7 AS seven")["rows"] == [[7]]
+    assert daemon.error("sql", {"sql": padding + " OFFSET 1"}).code == "timeout"
+    reasons = set()
+
+    def served():
+        """a row, once the first has ended"""
+        try:
+            return daemon.sql("SELECT 8 AS eight", no_cache=True)["rows"]
+        except RpcError as error:
+            assert error.code == "database_unavailable" and error.error["retryable"] and len(busy()) <= 2
+            reasons.add(error.error["message"])
+            return None
+    assert process.wait_until(served, 90) == [[8]] and first not in busy()
+    assert all("statement that was cancelled" in reason for reason in reasons), reasons
+    assert daemon.pids("database") == old

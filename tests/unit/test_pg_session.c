@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "worker/backoff.h"
+#include "worker/pg_linger.h"
 #include "worker/pg_session.h"
 #include "worker/plan_memory.h"
 
@@ -73,9 +74,30 @@ static void test_plans_are_remembered_until_cleared(void **state)
 	assert_false(plan_memory_knows(&memory, bytes_of_string(sql)));
 }
 
+static void test_linger(void **state)
+{
+	struct pg_linger linger = {0};
+
+	(void)state;
+	assert_int_equal(pg_linger_awaited(&linger, 0), 0);
+	pg_linger_add(&linger, 11, 1000);
+	assert_int_equal(pg_linger_awaited(&linger, 1001), 0); /* the next one is served */
+	pg_linger_add(&linger, 12, 2000);
+	assert_int_equal(pg_linger_awaited(&linger, 2001), 11);
+	assert_int_equal(pg_linger_awaited(&linger, 62000), 11);
+	pg_linger_ended(&linger);
+	assert_int_equal(pg_linger_awaited(&linger, 62000), 0);
+	pg_linger_add(&linger, 13, 70000);
+	assert_int_equal(pg_linger_awaited(&linger, 70000), 12);
+	/* Not for ever. */
+	assert_int_equal(pg_linger_awaited(&linger, 130001), 0);
+	assert_int_equal(linger.first, 13);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_linger),
 	    cmocka_unit_test(test_schemas_are_quoted),
 	    cmocka_unit_test(test_a_lock_is_not_waited_for_longer_than_a_statement),
 	    cmocka_unit_test(test_backoff_doubles_up_to_its_limit),
