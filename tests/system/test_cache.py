@@ -148,7 +148,7 @@ def test_stats_count_repairs(daemon):
     fill(daemon)
     assert daemon.stats()["cache_stats"]["sql"]["lost"] == 0
     scribble(daemon)
-    daemon.kill("watcher", signal.SIGSEGV)  # such a death has every checksum looked at
+    daemon.kill("watcher", signal.SIGABRT)  # such a death has every checksum looked at
 
     def repaired():
         """the repair in the statistics"""
