@@ -34,7 +34,7 @@ bin_PROGRAMS += optimaxctl
 optimaxctl_SOURCES = \
 	client/ctl.c client/ctl.h \
 	client/ctl_batch.c \
-	client/ctl_commands.c \
+	client/ctl_commands.c client/ctl_reasons.c \
 	client/ctl_prompt.c client/ctl_teach.c \
 	client/ctl_input.c \
 	client/ctl_json.c \
