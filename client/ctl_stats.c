@@ -10,7 +10,15 @@ enum { WATCH_MS = 2000 };
 /* A table of maps, one column a key. */
 struct list_column {
 	const char *key;
-	enum { LIST_TEXT, LIST_COUNT, LIST_NUMBER, LIST_SIZE, LIST_SECONDS, LIST_MILLIS } kind;
+	enum {
+		LIST_TEXT,
+		LIST_COUNT,
+		LIST_NUMBER,
+		LIST_RATE,
+		LIST_SIZE,
+		LIST_SECONDS,
+		LIST_MILLIS
+	} kind;
 	const char *heading;
 };
 
@@ -24,6 +32,9 @@ static void list_cell(
 		ctl_table_cell(table, NULL);
 	else if (column->kind == LIST_COUNT)
 		ctl_table_cell(table, ctl_count(text, ctl_map_integer(map, column->key)));
+	else if (column->kind == LIST_RATE)
+		ctl_table_cell(
+		    table, ctl_count(text, (int64_t)(ctl_map_number(map, column->key) + 0.5)));
 	else if (column->kind == LIST_SIZE)
 		ctl_table_cell(table, ctl_size(text, ctl_map_integer(map, column->key)));
 	else if (column->kind == LIST_SECONDS)
@@ -345,7 +356,7 @@ static void people_status(const msgpack_object *map)
 	    {"concurrency", LIST_COUNT, "at most"},
 	    {"waiting", LIST_COUNT, "waiting"},
 	    {"latency_ms", LIST_COUNT, "latency ms"},
-	    {"tokens_per_s", LIST_NUMBER, "tokens/s"},
+	    {"tokens_per_s", LIST_RATE, "tokens/s"},
 	    {"last_error", LIST_TEXT, "last error"},
 	};
 
