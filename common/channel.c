@@ -102,6 +102,8 @@ struct channel *channel_new(struct event_base *base, int fd, const struct channe
 	channel->owner = owner;
 	TAILQ_INIT(&channel->out);
 	channel->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, channel);
+	if (channel->readable && options->urgent)
+		event_priority_set(channel->readable, 0);
 	channel->writable = event_new(base, fd, EV_WRITE, on_writable, channel);
 	if (!channel->readable || !channel->writable)
 		abort();

@@ -45,6 +45,7 @@ struct channel_options {
 	size_t output_limit; /* bytes waiting; 0: none */
 	bool timed; /* LIMIT_MESSAGE_TIME_MS, LIMIT_IDLE_MS, LIMIT_WRITE_STALL_MS hold */
 	bool passes_fds;
+	bool urgent; /* read before other channels of a loop with priorities */
 	const char *peer; /* for logs; a string that outlives the channel */
 };
 

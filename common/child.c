@@ -192,6 +192,7 @@ int child_main(enum role role, const struct child_ops *ops, void *owner, int arg
 	    .trust = CHANNEL_SIBLING,
 	    .message_limit = LIMIT_CONTROL_MESSAGE_BYTES,
 	    .passes_fds = true,
+	    .urgent = true,
 	    .peer = "supervisor",
 	};
 	struct skeleton skeleton = {.ops = ops, .child = {.role = role, .owner = owner}};
@@ -203,8 +204,10 @@ int child_main(enum role role, const struct child_ops *ops, void *owner, int arg
 		return CHILD_EXIT_FAILED;
 	}
 	prepare_process();
+	/* What the supervisor sent before somebody else sent is read before it: a request that
+	 * comes behind the answer to a reload must meet the new configuration. */
 	skeleton.child.base = event_base_new();
-	if (!skeleton.child.base)
+	if (!skeleton.child.base || event_base_priority_init(skeleton.child.base, 2) != 0)
 		abort();
 	skeleton.drain_timer = event_new(skeleton.child.base, -1, 0, drain_ended, &skeleton);
 	skeleton.child.control =
