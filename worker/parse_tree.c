@@ -37,18 +37,7 @@ static const struct {
 	size_t size;
 } names[NAME_COUNT] = {
 #define NODE(type, check) [NAME_##type] = {#type, sizeof(#type) - 1},
-#define PLAIN(field)
-#define ONE(field)
-#define LIST(field)
-#define PART(field, type)
-#define END
 #include "worker/allowed_nodes.def"
-#undef NODE
-#undef PLAIN
-#undef ONE
-#undef LIST
-#undef PART
-#undef END
 #define MEMBER(name) [NAME_##name] = {#name, sizeof(#name) - 1},
 #include "worker/tree_members.def"
 #undef MEMBER

@@ -13,18 +13,7 @@
 enum tree_name {
 	NAME_UNKNOWN,
 #define NODE(type, check) NAME_##type,
-#define PLAIN(field)
-#define ONE(field)
-#define LIST(field)
-#define PART(field, type)
-#define END
 #include "worker/allowed_nodes.def"
-#undef NODE
-#undef PLAIN
-#undef ONE
-#undef LIST
-#undef PART
-#undef END
 	NAME_NODES,
 	NAME_BEFORE_MEMBERS = NAME_NODES - 1,
 #define MEMBER(name) NAME_##name,

@@ -56,24 +56,33 @@ static bool is_listed(const char *const *names, size_t count, const char *name)
 }
 
 /* In a view's body only what PostgreSQL says that it depends on. */
-static struct policy_names outside_functions(const struct validation *validation, const char *name)
+/* What stands outside pg_catalog: of the view's uses in a view, else of what the search path
+ * reaches. objects NULL: nothing is known. */
+static struct policy_names outside(const struct validation *validation,
+    const struct snapshot_objects *of_view, const struct snapshot_objects *objects,
+    const char *name)
 {
-	const struct snapshot *snapshot = validation->policy->snapshot;
 	static const struct policy_names none;
 
 	if (validation->view)
-		return policy_names(validation->policy, &validation->view->functions, name);
-	return snapshot ? policy_names(validation->policy, &snapshot->functions, name) : none;
+		objects = of_view;
+	return objects ? policy_names(validation->policy, objects, name) : none;
+}
+
+static struct policy_names outside_functions(const struct validation *validation, const char *name)
+{
+	const struct snapshot *snapshot = validation->policy->snapshot;
+
+	return outside(validation, validation->view ? &validation->view->functions : NULL,
+	    snapshot ? &snapshot->functions : NULL, name);
 }
 
 static struct policy_names outside_operators(const struct validation *validation, const char *name)
 {
 	const struct snapshot *snapshot = validation->policy->snapshot;
-	static const struct policy_names none;
 
-	if (validation->view)
-		return policy_names(validation->policy, &validation->view->operators, name);
-	return snapshot ? policy_names(validation->policy, &snapshot->operators, name) : none;
+	return outside(validation, validation->view ? &validation->view->operators : NULL,
+	    snapshot ? &snapshot->operators : NULL, name);
 }
 
 /* A cast in a view's body that calls a function stands among the functions that it depends on. */
@@ -131,28 +140,35 @@ void validation_note_impure(struct validation *validation)
 	validation_not_cacheable(validation, "a function of this database is not immutable");
 }
 
-/* schema.name with another schema than pg_catalog. */
-static bool check_own_function(struct validation *validation, const char *schema, const char *name)
+/* schema.name, a function or an operator, with another schema than pg_catalog. used: of those
+ * that the view depends on, which have been compared with the policy already. */
+static bool own_is_allowed(struct validation *validation, const struct snapshot_objects *objects,
+    bool used, const char *schema, const char *name)
 {
-	const struct policy *policy = validation->policy;
-	const struct snapshot *snapshot = policy->snapshot;
-	const struct snapshot_object *object =
-	    snapshot ? snapshot_find_object(&snapshot->functions, name) : NULL;
+	const struct snapshot_object *object = objects ? snapshot_find_object(objects, name) : NULL;
 
 	while (object && strcmp(object->schema, schema) != 0)
-		object = snapshot_next_object(&snapshot->functions, object);
-	/* What a view depends on has been compared with the policy already. */
-	if (!(validation->view && outside_functions(validation, name).any) &&
-	    policy_function(policy, schema, name, object ? object->extension : NULL) !=
-	        ALLOWANCE_GIVEN)
-		return validation_refuse(validation, CHECK_FUNCTION,
-		    "function \"%s.%s\" at character %zu is not allowed; use a function of "
-		    "PostgreSQL itself, without a schema, or list it in "
-		    "databases[].allow.functions",
-		    schema, name, validation_place(validation));
+		object = snapshot_next_object(objects, object);
+	if (!used && policy_function(validation->policy, schema, name,
+	                 object ? object->extension : NULL) != ALLOWANCE_GIVEN)
+		return false;
 	if (!object || !object->pure)
 		validation_note_impure(validation);
 	return true;
+}
+
+static bool check_own_function(struct validation *validation, const char *schema, const char *name)
+{
+	const struct snapshot *snapshot = validation->policy->snapshot;
+	bool used = validation->view && outside_functions(validation, name).any;
+
+	return own_is_allowed(
+	           validation, snapshot ? &snapshot->functions : NULL, used, schema, name) ||
+	       validation_refuse(validation, CHECK_FUNCTION,
+	           "function \"%s.%s\" at character %zu is not allowed; use a function of "
+	           "PostgreSQL itself, without a schema, or list it in "
+	           "databases[].allow.functions",
+	           schema, name, validation_place(validation));
 }
 
 bool name_check_function(
@@ -251,26 +267,17 @@ bool name_check_implied_operator(struct validation *validation, const char *name
 	    name, validation_place(validation), name);
 }
 
-/* As for functions; `schema` is not pg_catalog. */
 static bool check_own_operator(struct validation *validation, const char *schema, const char *name)
 {
-	const struct policy *policy = validation->policy;
-	const struct snapshot *snapshot = policy->snapshot;
-	const struct snapshot_object *object =
-	    snapshot ? snapshot_find_object(&snapshot->operators, name) : NULL;
+	const struct snapshot *snapshot = validation->policy->snapshot;
+	bool used = validation->view && outside_operators(validation, name).any;
 
-	while (object && strcmp(object->schema, schema) != 0)
-		object = snapshot_next_object(&snapshot->operators, object);
-	if (!(validation->view && outside_operators(validation, name).any) &&
-	    policy_function(policy, schema, name, object ? object->extension : NULL) !=
-	        ALLOWANCE_GIVEN)
-		return validation_refuse(validation, CHECK_OPERATOR,
-		    "operator %s.%s at character %zu is not allowed; use an operator of PostgreSQL "
-		    "itself, or list it in databases[].allow.functions",
-		    schema, name, validation_place(validation));
-	if (!object || !object->pure)
-		validation_note_impure(validation);
-	return true;
+	return own_is_allowed(
+	           validation, snapshot ? &snapshot->operators : NULL, used, schema, name) ||
+	       validation_refuse(validation, CHECK_OPERATOR,
+	           "operator %s.%s at character %zu is not allowed; use an operator of "
+	           "PostgreSQL itself, or list it in databases[].allow.functions",
+	           schema, name, validation_place(validation));
 }
 
 bool name_check_operator(struct validation *validation, const char *schema, const char *name)

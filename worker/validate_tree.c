@@ -27,7 +27,6 @@ static const struct {
 } known_refusals[] = {
 #define KNOWN(type, code, name, advice) {#type, CHECK_##code, name, advice},
 #include "worker/allowed_nodes.def"
-#undef KNOWN
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -360,12 +359,6 @@ static bool check_collation(struct validation *validation, const struct tree *no
 static const struct node_type node_types[NAME_NODES] = {
 #include "worker/allowed_nodes.def"
 };
-#undef NODE
-#undef PLAIN
-#undef ONE
-#undef LIST
-#undef PART
-#undef END
 _Static_assert(NAME_NODES <= UINT8_MAX, "the type of a part fits into its field");
 
 static bool refuse_node(struct validation *validation, const char *type)
