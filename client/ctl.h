@@ -86,8 +86,9 @@ enum ctl_format ctl_format(const struct ctl *ctl);
 bool ctl_duration(const char *text, int64_t *ret_ms);
 /* The words joined by blanks, or standard input where the only word is "-". CTL_OK or says why. */
 int ctl_text(struct ctl *ctl, char **ret_text);
-/* A history file as a packed list. CTL_OK, or says what is wrong with it. */
-int ctl_history(struct ctl *ctl, msgpack_packer *packer);
+/* The history file, where one is given, as a pair of the map that was begun. CTL_OK, or says what
+ * is wrong with it. */
+int ctl_pack_history(struct ctl *ctl, msgpack_packer *packer);
 
 /* ---- ctl_request.c ---- */
 
@@ -108,11 +109,12 @@ int ctl_fail(struct ctl *ctl, int status, const char *code, const char *format, 
 /* `optimaxctl: …` and where help is; CTL_USAGE. */
 int ctl_usage(const struct ctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A params map of text pairs; NULL values are left out. */
+/* A params map of text pairs; NULL values are left out. more: pairs that the caller adds. */
 struct ctl_pair {
 	const char *key, *value;
 };
-void ctl_pack_pairs(msgpack_sbuffer *params, const struct ctl_pair *pairs, size_t count);
+void ctl_pack_pairs(
+    msgpack_sbuffer *params, const struct ctl_pair *pairs, size_t count, size_t more);
 
 /* ---- ctl_json.c ---- */
 

@@ -144,7 +144,7 @@ static void batch_send(struct batch *batch, struct batch_line *line, const json_
 		return;
 	}
 	msgpack_sbuffer_init(&params);
-	ctl_pack_pairs(&params, pairs, 2);
+	ctl_pack_pairs(&params, pairs, 2, 0);
 	if (optimax_send(batch->ctl->client, batch->method, &params, &line->msgid) == 0)
 		line->sent = true;
 	else

@@ -35,7 +35,7 @@ int ctl_simple(struct ctl *ctl, int (*connect)(struct ctl *ctl), const char *met
 		return status;
 	msgpack_sbuffer_init(&params);
 	if (pair_count > 0)
-		ctl_pack_pairs(&params, pairs, pair_count);
+		ctl_pack_pairs(&params, pairs, pair_count, 0);
 	status = ctl_request(ctl, method, pair_count > 0 ? &params : NULL, NULL, NULL, &reply);
 	msgpack_sbuffer_destroy(&params);
 	if (status != CTL_OK)

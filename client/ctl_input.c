@@ -71,14 +71,16 @@ int ctl_text(struct ctl *ctl, char **ret_text)
 	return CTL_OK;
 }
 
-int ctl_history(struct ctl *ctl, msgpack_packer *packer)
+int ctl_pack_history(struct ctl *ctl, msgpack_packer *packer)
 {
 	json_error_t error;
-	json_t *history = json_load_file(ctl->history, 0, &error);
+	json_t *history, *turn;
 	int status = CTL_OK;
 	size_t i;
-	json_t *turn;
 
+	if (!ctl->history)
+		return CTL_OK;
+	history = json_load_file(ctl->history, 0, &error);
 	if (!history)
 		return error.line > 0
 		           ? ctl_usage(ctl, "%s:%d: %s", ctl->history, error.line, error.text)
@@ -92,6 +94,7 @@ int ctl_history(struct ctl *ctl, msgpack_packer *packer)
 			status = ctl_usage(
 			    ctl, "%s: turn %zu: role and content are texts", ctl->history, i + 1);
 	}
+	msgpack_pack_str_with_body(packer, "history", strlen("history"));
 	if (status == CTL_OK && !ctl_json_pack(packer, history))
 		status = ctl_usage(ctl, "%s: nested too deeply", ctl->history);
 	json_decref(history);

@@ -45,24 +45,11 @@ static int pack_params(struct ctl *ctl, const char *question, msgpack_sbuffer *p
 {
 	const struct ctl_pair pairs[] = {
 	    {"question", question}, {"database", ctl->database}, {"job", ctl->job}};
-	const size_t count = sizeof(pairs) / sizeof(pairs[0]);
-	size_t present = ctl->history ? 1 : 0;
 	msgpack_packer packer;
 
-	for (size_t i = 0; i < count; i++)
-		present += pairs[i].value != NULL;
+	ctl_pack_pairs(params, pairs, sizeof(pairs) / sizeof(pairs[0]), ctl->history ? 1 : 0);
 	msgpack_packer_init(&packer, params, msgpack_sbuffer_write);
-	msgpack_pack_map(&packer, present);
-	for (size_t i = 0; i < count; i++) {
-		if (!pairs[i].value)
-			continue;
-		msgpack_pack_str_with_body(&packer, pairs[i].key, strlen(pairs[i].key));
-		msgpack_pack_str_with_body(&packer, pairs[i].value, strlen(pairs[i].value));
-	}
-	if (!ctl->history)
-		return CTL_OK;
-	msgpack_pack_str_with_body(&packer, "history", strlen("history"));
-	return ctl_history(ctl, &packer);
+	return ctl_pack_history(ctl, &packer);
 }
 
 int ctl_run_prompt(struct ctl *ctl)

@@ -290,10 +290,7 @@ static int ask_pack(struct ctl *ctl, const char *key, const char *text, msgpack_
 		else
 			msgpack_pack_true(&packer);
 	}
-	if (!ctl->history)
-		return CTL_OK;
-	msgpack_pack_str_with_body(&packer, "history", strlen("history"));
-	return ctl_history(ctl, &packer);
+	return ctl_pack_history(ctl, &packer);
 }
 
 static int ask_run(struct ctl *ctl, const char *method, const char *key)

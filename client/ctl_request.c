@@ -269,10 +269,11 @@ int ctl_request(struct ctl *ctl, const char *method, const msgpack_sbuffer *para
 	return CTL_OK;
 }
 
-void ctl_pack_pairs(msgpack_sbuffer *params, const struct ctl_pair *pairs, size_t count)
+void ctl_pack_pairs(
+    msgpack_sbuffer *params, const struct ctl_pair *pairs, size_t count, size_t more)
 {
 	msgpack_packer packer;
-	size_t present = 0;
+	size_t present = more;
 
 	for (size_t i = 0; i < count; i++)
 		present += pairs[i].value != NULL;

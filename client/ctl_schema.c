@@ -240,7 +240,7 @@ int ctl_run_schema(struct ctl *ctl)
 	if (status != CTL_OK)
 		return status;
 	msgpack_sbuffer_init(&params);
-	ctl_pack_pairs(&params, pairs, 2);
+	ctl_pack_pairs(&params, pairs, 2, 0);
 	status = ctl_request(ctl, "schema", &params, NULL, NULL, &reply);
 	msgpack_sbuffer_destroy(&params);
 	if (status != CTL_OK)

@@ -66,7 +66,7 @@ static int list(struct ctl *ctl)
 	if (status != CTL_OK)
 		return status;
 	msgpack_sbuffer_init(&params);
-	ctl_pack_pairs(&params, pairs, 1);
+	ctl_pack_pairs(&params, pairs, 1, 0);
 	status = ctl_request(ctl, "examples", &params, NULL, NULL, &reply);
 	msgpack_sbuffer_destroy(&params);
 	if (status != CTL_OK)

@@ -227,3 +227,15 @@ bool snapshot_is_catalog_call(const struct snapshot *snapshot, const char *name)
 	       bsearch(name, snapshot->catalog_calls, snapshot->catalog_call_count,
 	           sizeof(*snapshot->catalog_calls), compare_string_to);
 }
+
+bool snapshot_is_in_key(const struct snapshot_table *table, size_t column)
+{
+	for (size_t i = 0; i < table->primary_key_count; i++)
+		if (table->primary_key[i] == column)
+			return true;
+	for (size_t i = 0; i < table->foreign_key_count; i++)
+		for (size_t k = 0; k < table->foreign_keys[i].column_count; k++)
+			if (table->foreign_keys[i].columns[k] == column)
+				return true;
+	return false;
+}

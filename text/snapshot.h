@@ -133,6 +133,8 @@ int snapshot_from_fd(int fd, struct snapshot **ret_snapshot);
 /* schema NULL: the first configured schema that has it. NULL where there is none. */
 const struct snapshot_table *snapshot_find_table(
     const struct snapshot *snapshot, const char *schema, const char *name);
+/* Whether the column is part of the primary key or of a foreign one, as declared. */
+bool snapshot_is_in_key(const struct snapshot_table *table, size_t column);
 /* The first of its name; those of the same name in other schemas follow it. NULL: none. */
 const struct snapshot_object *snapshot_find_object(
     const struct snapshot_objects *objects, const char *name);

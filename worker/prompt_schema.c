@@ -87,18 +87,6 @@ static const struct snapshot_foreign_key *single_key(
 	return NULL;
 }
 
-static bool is_in_key(const struct snapshot_table *table, size_t column)
-{
-	for (size_t i = 0; i < table->primary_key_count; i++)
-		if (table->primary_key[i] == column)
-			return true;
-	for (size_t i = 0; i < table->foreign_key_count; i++)
-		for (size_t k = 0; k < table->foreign_keys[i].column_count; k++)
-			if (table->foreign_keys[i].columns[k] == column)
-				return true;
-	return false;
-}
-
 static void write_reference(
     const struct snapshot *snapshot, const struct snapshot_foreign_key *key, struct buffer *buffer)
 {
@@ -175,9 +163,10 @@ static void choose_columns(const struct prompt_schema *schema, size_t index,
 	struct valued_column *columns = must_alloc((table->column_count + 1) * sizeof(*columns));
 
 	for (size_t i = 0; i < table->column_count; i++)
-		columns[i] = (struct valued_column){i,
-		    is_in_key(table, i) ? INFINITY
-		                        : linking_column_worth(schema->linking, ranks, index, i)};
+		columns[i] = (struct valued_column){
+		    i, snapshot_is_in_key(table, i)
+		           ? INFINITY
+		           : linking_column_worth(schema->linking, ranks, index, i)};
 	if (table->column_count > 0)
 		qsort(columns, table->column_count, sizeof(*columns), compare_worth);
 	for (size_t i = 0; i < table->column_count; i++)

@@ -41,12 +41,7 @@ static void replace_others(void)
 
 static void repair(void)
 {
-	struct shard shard = tiny_shard(&tiny);
-
-	if (shard_lock(&shard, 1000000) == 0) {
-		shard_repair_locked(&shard, false);
-		shard_unlock(&shard);
-	}
+	tiny_repair(&tiny);
 }
 
 static const struct interference {

@@ -217,3 +217,13 @@ int64_t tiny_get(struct tiny *tiny, uint64_t key)
 		return TINY_WRONG;
 	return (int64_t)sealed->generation;
 }
+
+void tiny_repair(struct tiny *tiny)
+{
+	struct shard shard = tiny_shard(tiny);
+
+	if (shard_lock(&shard, 1000000) == 0) {
+		shard_repair_locked(&shard, false);
+		shard_unlock(&shard);
+	}
+}

@@ -30,6 +30,8 @@ void tiny_open(struct tiny *tiny);
 void tiny_open_with(struct tiny *tiny, uint32_t grains);
 void tiny_close(struct tiny *tiny);
 struct shard tiny_shard(struct tiny *tiny);
+/* Repairs a sound shard. */
+void tiny_repair(struct tiny *tiny);
 /* The memory as it is, on the heap; and back. */
 void *tiny_keep(const struct tiny *tiny);
 void tiny_put_back(struct tiny *tiny, const void *kept);

@@ -43,14 +43,8 @@ int query_find_path(
 
 bool query_is_key(const struct snapshot_table *table, size_t column)
 {
-	for (size_t i = 0; i < table->primary_key_count; i++)
-		if (table->primary_key[i] == column)
-			return true;
-	for (size_t i = 0; i < table->foreign_key_count; i++)
-		for (size_t k = 0; k < table->foreign_keys[i].column_count; k++)
-			if (table->foreign_keys[i].columns[k] == column)
-				return true;
-	return link_name_has_word(table->columns[column].name, "id");
+	return snapshot_is_in_key(table, column) ||
+	       link_name_has_word(table->columns[column].name, "id");
 }
 
 /* "name", or the table's own word and it: "city_name" in table city. */
