@@ -40,21 +40,11 @@ static bool is_mendable(const struct error *error)
 	       is_mendable_code(error->detail);
 }
 
-/* An empty completion is none: who asks next asks the model. */
 static void forget_completion(struct request *request)
 {
-	struct cache_put put = {
-	    .type = CACHE_LLM,
-	    .database = entry_database(request),
-	    .key = bytes_of_buffer(&request->completion_key),
-	    .value = bytes_of_string(""),
-	    .ttl_ms = 1,
-	    .generation =
-	        cache_generation(request->router->cache, CACHE_LLM, entry_database(request)),
-	};
-
 	if (request->completion_key.size > 0)
-		cache_put(request->router->cache, &put);
+		cache_remove(request->router->cache, CACHE_LLM, entry_database(request),
+		    bytes_of_buffer(&request->completion_key));
 	buffer_reset(&request->completion_key);
 }
 

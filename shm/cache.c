@@ -299,6 +299,17 @@ static int store_locked(struct shard *shard, struct entry *entry, const struct c
 	return older == LAYOUT_NONE ? 0 : shard_remove_locked(shard, older);
 }
 
+/* The end of a write. The shard contradicts itself where there was an error: somebody scribbled,
+ * and checksums tell what is good. */
+static void end_write(struct shard *shard, int error)
+{
+	if (error)
+		shard_repair_locked(shard, true);
+	else
+		shard_end_locked(shard);
+	shard_unlock(shard);
+}
+
 static int put_entry(struct shard *shard, struct entry *entry, const struct cache_put *put,
     const uint32_t *relations)
 {
@@ -308,12 +319,7 @@ static int put_entry(struct shard *shard, struct entry *entry, const struct cach
 		return error;
 	shard_begin_locked(shard);
 	error = store_locked(shard, entry, put, relations);
-	/* The shard contradicts itself: somebody scribbled. Checksums tell what is good. */
-	if (error)
-		shard_repair_locked(shard, true);
-	else
-		shard_end_locked(shard);
-	shard_unlock(shard);
+	end_write(shard, error);
 	return error;
 }
 
@@ -369,6 +375,28 @@ int cache_put(struct cache *cache, const struct cache_put *put)
 	shard = shard_at(cache, 0);
 	shard_count_event(&shard, put->type, METRIC_CACHE_DROPPED);
 	return CACHE_DROPPED;
+}
+
+int cache_remove(struct cache *cache, enum cache_type type, int database, struct bytes key)
+{
+	unsigned database_index = (unsigned)(database + 1);
+	uint32_t index = LAYOUT_NONE;
+	struct shard shard;
+	uint64_t hash;
+	int error;
+
+	if (!is_known(type, database))
+		return CACHE_MISS;
+	hash = cache_hash(cache, type, database_index, key);
+	shard = shard_of_hash(cache, hash);
+	if (shard_lock_soon(&shard) != 0)
+		return CACHE_DROPPED;
+	shard_begin_locked(&shard);
+	error = shard_find_locked(&shard, hash, type, database_index, key, &index);
+	if (!error && index != LAYOUT_NONE)
+		error = shard_remove_locked(&shard, index);
+	end_write(&shard, error);
+	return !error && index == LAYOUT_NONE ? CACHE_MISS : CACHE_OK;
 }
 
 /* ---- all of it ---- */

@@ -62,6 +62,9 @@ int cache_get(struct cache *cache, enum cache_type type, int database, struct by
     int64_t max_age_ms, struct buffer *value, struct cache_hit *ret_hit);
 /* CACHE_OK, CACHE_DROPPED or CACHE_OUTDATED. */
 int cache_put(struct cache *cache, const struct cache_put *put);
+/* CACHE_OK, CACHE_MISS where there was none, or CACHE_DROPPED where the shard stayed busy: then it
+ * is still there. */
+int cache_remove(struct cache *cache, enum cache_type type, int database, struct bytes key);
 
 /* The index under which the segment knows a database of this name, claimed on first use;
  * CACHE_NO_DATABASE where all are taken. The next attach after all processes have ended gives

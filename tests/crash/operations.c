@@ -30,6 +30,14 @@ static void put_known(struct tiny *tiny)
 	must(tiny_put(tiny, 7, 2, 300, TTL_MS) == CACHE_OK);
 }
 
+static void remove_known(struct tiny *tiny)
+{
+	const uint64_t key = 7;
+
+	must(cache_remove(&tiny->cache, CACHE_LLM, CACHE_NO_DATABASE,
+	         bytes_of(&key, sizeof(key))) == CACHE_OK);
+}
+
 /* The first put of a flush generation starts the counts again. */
 static void fill_and_flush(struct tiny *tiny)
 {
@@ -393,6 +401,7 @@ const struct operation operations[] = {
     {"put that grows the slots over entries", fill_slots_to_the_border, put_new},
     {"put that evicts for a slot", fill_all_slots, put_new},
     {"put that sweeps expired entries", fill_expired, put_new, .repairs = true},
+    {"remove", fill_some, remove_known, .repairs = true},
     {"put where somebody scribbled", fill_and_scribble, put_in_vain, .is_unsound = true},
     {"get", fill_expired, look_at_all},
     {"verify", fill_some, verify},

@@ -98,6 +98,7 @@ def test_none_where_none_are_configured(with_shop):
         daemon.configure({"inference": {"repairs": 0, "providers": [provider(model)]}})
         daemon.call("reload", control=True)
         assert daemon.error("ask", QUESTION).code == "sql_error" and len(model.requests) == 1
+        assert daemon.stats()["cache_stats"]["llm"]["entries"] == 0
         # The refused completion is not kept: the model is asked again.
         assert daemon.ask(**QUESTION)["sql"] == GOOD and len(model.requests) == 2
 

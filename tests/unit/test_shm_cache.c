@@ -292,6 +292,27 @@ static void test_expired_give_room_back(void **state)
 	assert_in_range(scene_counted(&scene, CACHE_GROUP_LLM, METRIC_CACHE_EXPIRED), 600, 800);
 }
 
+static void test_remove(void **state)
+{
+	struct bytes key = bytes_of_string("k");
+	struct cache_usage usage;
+
+	(void)state;
+	scene_put(&scene, "k", "v");
+	scene_put(&scene, "other", "w");
+	assert_int_equal(cache_remove(scene.cache, CACHE_CHAT, 0, key), CACHE_MISS);
+	assert_int_equal(
+	    cache_remove(scene.cache, CACHE_CHAT, CACHE_DATABASES_MAX, key), CACHE_MISS);
+	assert_string_equal(scene_get(&scene, "k"), "v");
+	assert_int_equal(cache_remove(scene.cache, CACHE_CHAT, CACHE_NO_DATABASE, key), CACHE_OK);
+	assert_int_equal(cache_remove(scene.cache, CACHE_CHAT, CACHE_NO_DATABASE, key), CACHE_MISS);
+	assert_null(scene_get(&scene, "k"));
+	assert_string_equal(scene_get(&scene, "other"), "w");
+	cache_usage(scene.cache, &usage);
+	assert_int_equal(usage.entries[CACHE_CHAT], 1);
+	assert_int_equal(cache_verify(scene.cache, true), 0);
+}
+
 static void test_flush(void **state)
 {
 	int shop = cache_database(scene.cache, bytes_of_string("shop"));
@@ -650,6 +671,7 @@ int main(void)
 	    TEST(test_small_then_large),
 	    TEST(test_overhead),
 	    TEST(test_expired_give_room_back),
+	    TEST(test_remove),
 	    TEST(test_flush),
 	    TEST(test_put_after_flush),
 	    TEST(test_relations),
