@@ -245,6 +245,17 @@ void child_fail(struct child *child)
 	_exit(CHILD_EXIT_FAILED);
 }
 
+struct channel *child_router_channel(struct child *child, int fd, const struct channel_ops *ops)
+{
+	static const struct channel_options options = {
+	    .trust = CHANNEL_SIBLING,
+	    .message_limit = LIMIT_SIBLING_MESSAGE_BYTES,
+	    .peer = "router",
+	};
+
+	return channel_new(child->base, fd, &options, ops, child->owner);
+}
+
 void child_notify(struct child *child, enum message_id id, const void *params, int fd)
 {
 	CLEAN(buffer) struct buffer message = BUFFER_INIT;

@@ -95,7 +95,8 @@ struct child {
 struct child_ops {
 	/* The configuration is whole, first or again. The first time the segments are there. */
 	void (*configure)(struct child *child);
-	/* Workers: a new channel to the router; the old one is dead. The descriptor is taken. */
+	/* Workers: a new channel to the router; the old one is dead. The descriptor is taken
+	 * (child_router_channel). */
 	void (*attach)(struct child *child, int fd);
 	/* A schema; the descriptor stays the skeleton's. May be NULL. */
 	void (*snapshot)(struct child *child, struct bytes database, struct bytes version, int fd);
@@ -116,6 +117,9 @@ void child_ready(struct child *child);
 void child_exit(struct child *child);
 /* Logs nothing, ends the process at once: the caller has said why. */
 void child_fail(struct child *child) __attribute__((noreturn));
+
+/* The channel to the router, of a descriptor that attach was given; its owner is the child's. */
+struct channel *child_router_channel(struct child *child, int fd, const struct channel_ops *ops);
 
 /* Sends a notification to the supervisor; fd -1: none. */
 void child_notify(struct child *child, enum message_id id, const void *params, int fd);

@@ -375,16 +375,11 @@ static void configure(struct child *child)
 
 static void attach(struct child *child, int fd)
 {
-	static const struct channel_options options = {
-	    .trust = CHANNEL_SIBLING,
-	    .message_limit = LIMIT_SIBLING_MESSAGE_BYTES,
-	    .peer = "router",
-	};
 	struct database_worker *worker = child->owner;
 
 	if (worker->router)
 		forget_router(worker);
-	worker->router = channel_new(child->base, fd, &options, &router_ops, worker);
+	worker->router = child_router_channel(child, fd, &router_ops);
 }
 
 static void take_snapshot(struct child *child, struct bytes database, struct bytes version, int fd)

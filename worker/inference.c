@@ -247,16 +247,11 @@ static void configure(struct child *child)
 
 static void attach(struct child *child, int fd)
 {
-	static const struct channel_options options = {
-	    .trust = CHANNEL_SIBLING,
-	    .message_limit = LIMIT_SIBLING_MESSAGE_BYTES,
-	    .peer = "router",
-	};
 	struct inference_worker *worker = child->owner;
 
 	if (worker->router)
 		forget_router(worker);
-	worker->router = channel_new(child->base, fd, &options, &router_ops, worker);
+	worker->router = child_router_channel(child, fd, &router_ops);
 	send_provider_states(worker);
 }
 

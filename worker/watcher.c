@@ -377,15 +377,10 @@ static const struct channel_ops router_ops = {.message = on_message, .ended = on
 
 static void attach(struct child *child, int fd)
 {
-	static const struct channel_options options = {
-	    .trust = CHANNEL_SIBLING,
-	    .message_limit = LIMIT_CONTROL_MESSAGE_BYTES,
-	    .peer = "router",
-	};
 	struct watcher *watcher = child->owner;
 
 	channel_free(watcher->router);
-	watcher->router = channel_new(child->base, fd, &options, &router_ops, watcher);
+	watcher->router = child_router_channel(child, fd, &router_ops);
 	send_state(watcher);
 }
 

@@ -10,4 +10,5 @@ EXTRA_DIST += \
 	tests/checks/names.py \
 	tests/checks/sizes.py \
 	tests/checks/stores.py \
-	tests/checks/test_checks.py
+	tests/checks/test_checks.py \
+	tests/checks/verdict.py

@@ -1,10 +1,9 @@
 #!/usr/bin/python3
 """Who may include whom. common <- text, shm <- daemon, worker, client; no other way round."""
 
-import os
 import re
-import sys
-from pathlib import Path
+
+import verdict
 
 ALLOWED = {
     "common": {"common"},
@@ -37,13 +36,5 @@ def faults(top):
                     yield f'{where}: {folder} must not include "{target}"; it may include {", ".join(sorted(allowed))}'
 
 
-def main():
-    top = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("top_srcdir", "."))
-    found = list(faults(top))
-    for fault in found:
-        print(fault)
-    return 1 if found else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    verdict.main(faults)

@@ -1,10 +1,9 @@
 #!/usr/bin/python3
 """No file whose name says nothing of what is in it."""
 
-import os
 import re
-import sys
-from pathlib import Path
+
+import verdict
 
 FOLDERS = ("client", "common", "daemon", "shm", "text", "worker", "bench", "tests", "script")
 FORBIDDEN = re.compile(r"(^|_)(utils?|helpers?|manager|common|context|data|misc|stuff)(_|$)")
@@ -19,13 +18,5 @@ def faults(top):
                 yield f"{path.relative_to(top)}: the name says nothing; name the file after what it owns"
 
 
-def main():
-    top = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("top_srcdir", "."))
-    found = list(faults(top))
-    for fault in found:
-        print(fault)
-    return 1 if found else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    verdict.main(faults)

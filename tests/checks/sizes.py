@@ -1,10 +1,9 @@
 #!/usr/bin/python3
 """Functions of at most 80 lines, files of at most 600; tests are free."""
 
-import os
 import re
-import sys
-from pathlib import Path
+
+import verdict
 
 FOLDERS = ("client", "common", "daemon", "shm", "text", "worker", "bench", "script", "tests/checks")
 FUNCTION_LINES = 80
@@ -41,13 +40,5 @@ def faults(top):
                 yield from function_faults(shown, lines)
 
 
-def main():
-    top = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("top_srcdir", "."))
-    found = list(faults(top))
-    for fault in found:
-        print(fault)
-    return 1 if found else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    verdict.main(faults)

@@ -5,10 +5,9 @@ What is shared follows from the types: a field of a struct of layout.h, layout_m
 lock.h, and anything _Atomic. Stores that go through words.h have their point built in.
 """
 
-import os
 import re
-import sys
-from pathlib import Path
+
+import verdict
 
 POINT = "CRASH_POINT();"
 STRUCT = re.compile(r"struct (\w+) \{(.*?)\n\s*\}", re.DOTALL)
@@ -137,13 +136,5 @@ def faults(top):
             yield from faults_of(shown, text, structs, shared)
 
 
-def main():
-    top = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("top_srcdir", "."))
-    found = list(faults(top))
-    for fault in found:
-        print(fault)
-    return 1 if found else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    verdict.main(faults)

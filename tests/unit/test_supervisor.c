@@ -150,6 +150,12 @@ static void start(struct scene *scene)
 	close(log[1]);
 }
 
+static void start_with(struct scene *scene, const char *text)
+{
+	write_config(scene, scene->instance, text);
+	start(scene);
+}
+
 static int wait_for_end(struct scene *scene)
 {
 	int status;
@@ -213,8 +219,7 @@ static void it_is_ready_then_stops_clean(void **state)
 {
 	struct scene *scene = *state;
 
-	write_config(scene, scene->instance, SHOP);
-	start(scene);
+	start_with(scene, SHOP);
 	hear(scene, "check");
 	expect_notification(scene, "READY=1\nSTATUS=");
 	assert_true(can_connect(scene));
@@ -233,8 +238,7 @@ static void a_router_that_dies_is_told_everything_again(void **state)
 	struct scene *scene = *state;
 	pid_t router;
 
-	write_config(scene, scene->instance, SHOP);
-	start(scene);
+	start_with(scene, SHOP);
 	router = hear(scene, "router: notice: pid ");
 	hear(scene, "router: notice: schema shop v1");
 	kill(router, SIGKILL);
@@ -250,8 +254,7 @@ static void a_worker_that_dies_is_replaced(void **state)
 	struct scene *scene = *state;
 	pid_t worker;
 
-	write_config(scene, scene->instance, SHOP);
-	start(scene);
+	start_with(scene, SHOP);
 	worker = hear(scene, "database shop 0: notice: pid ");
 	hear(scene, "database shop 0: notice: schema shop v1");
 	kill(worker, SIGKILL);
@@ -265,8 +268,7 @@ static void kill_worker_and_hear(struct scene *scene, int signal_number, const c
 {
 	pid_t worker;
 
-	write_config(scene, scene->instance, SHOP);
-	start(scene);
+	start_with(scene, SHOP);
 	worker = hear(scene, "database shop 0: notice: pid ");
 	hear(scene, "database shop 0: notice: schema shop v1");
 	kill(worker, signal_number);
@@ -298,8 +300,7 @@ static void reload_applies_what_has_changed(void **state)
 {
 	struct scene *scene = *state;
 
-	write_config(scene, scene->instance, SHOP);
-	start(scene);
+	start_with(scene, SHOP);
 	expect_notification(scene, "READY=1");
 	hear(scene, "database shop 0: notice: schema shop v1");
 	write_config(scene, scene->instance,
@@ -326,8 +327,7 @@ static void a_bad_file_changes_nothing(void **state)
 	struct scene *scene = *state;
 	pid_t router;
 
-	write_config(scene, scene->instance, SHOP);
-	start(scene);
+	start_with(scene, SHOP);
 	router = hear(scene, "router: notice: pid ");
 	expect_notification(scene, "READY=1");
 	write_config(scene, scene->instance, "listen: {max_clients: 5}\ncache: {size: big}");
@@ -345,8 +345,7 @@ static void a_second_signal_does_not_wait(void **state)
 	struct scene *scene = *state;
 	pid_t router;
 
-	write_config(scene, scene->instance, SHOP);
-	start(scene);
+	start_with(scene, SHOP);
 	router = hear(scene, "router: notice: pid ");
 	expect_notification(scene, "READY=1");
 	kill(router, SIGSTOP); /* it will never drain */
@@ -361,8 +360,7 @@ static void children_die_with_the_supervisor(void **state)
 	struct scene *scene = *state;
 	char byte;
 
-	write_config(scene, scene->instance, SHOP);
-	start(scene);
+	start_with(scene, SHOP);
 	hear(scene, "optimaxd: notice: ready");
 	kill(scene->supervisor, SIGKILL);
 	assert_int_equal(wait_for_end(scene), -SIGKILL);
@@ -377,8 +375,7 @@ static void a_second_one_is_refused(void **state)
 	pid_t first;
 	int log;
 
-	write_config(scene, scene->instance, "");
-	start(scene);
+	start_with(scene, "");
 	expect_notification(scene, "READY=1");
 	first = scene->supervisor;
 	log = scene->log;
@@ -394,8 +391,7 @@ static void a_segment_that_cannot_be_prepared_ends_the_start(void **state)
 	struct scene *scene = *state;
 
 	snprintf(scene->instance, sizeof(scene->instance), "refused");
-	write_config(scene, scene->instance, "");
-	start(scene);
+	start_with(scene, "");
 	hear(scene, "the shared-memory segment could not be prepared");
 	assert_int_equal(wait_for_end(scene), OPTIMAXD_EXIT_FAILED);
 	assert_false(can_connect(scene));
