@@ -157,11 +157,13 @@ static double time_puts(struct cache *cache, uint32_t entries, uint32_t count)
 	return (cpu_ns() - start) / count;
 }
 
+/* Where goes what is worked out for the time it takes. */
+static volatile uint64_t sink;
+
 /* What any get or put of these bytes must do: make the key, hash both, copy. */
 static double time_bare(uint32_t entries, uint32_t count)
 {
 	static char values[FEW][VALUE_SIZE];
-	static volatile uint64_t sink;
 	double start = cpu_ns();
 
 	for (uint32_t i = 0; i < count; i++) {
@@ -209,7 +211,6 @@ static double time_dependent_misses(size_t bytes)
 	size_t count = bytes / 64;
 	uint64_t *memory =
 	    mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	static volatile uint64_t sink;
 	uint64_t at = 0;
 	double start;
 

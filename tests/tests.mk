@@ -11,3 +11,13 @@ include tests/unit/worker.mk
 include tests/unit/client.mk
 include tests/checks/checks.mk
 include tests/real/real.mk
+
+# The unit tests under valgrind, but for those that need what it does not give: speed, a segment of
+# 64 GiB. What counts are definite leaks: the stemmer, of which each program keeps one, is found by
+# pointers into its middle.
+too_much_for_valgrind = tests/unit/test_shm_crash tests/unit/test_shm_segment tests/unit/test_vocabulary
+.PHONY: check-valgrind
+check-valgrind: all
+	$(AM_V_at)FUZZ_ROUNDS=2000 VALIDATE_ROUNDS=2 $(MAKE) check \
+		TESTS='$(filter-out $(too_much_for_valgrind),$(filter tests/unit/test_%,$(check_PROGRAMS)))' \
+		LOG_COMPILER='valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite'

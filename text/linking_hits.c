@@ -66,7 +66,7 @@ static bool add_hits_of(struct finding *finding, const char *stem, float factor,
 		                     .kind = (uint8_t)entries[i].kind,
 		                     .word = entries[i].word,
 		                     .words = entries[i].words,
-		                     .ground = ground,
+		                     .ground = (uint8_t)ground,
 		                     .weight = weights[entries[i].kind]});
 	}
 	return found;

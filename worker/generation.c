@@ -416,7 +416,7 @@ static int check(
 	if (all->count >= GENERATIONS_MAX) {
 		error_set(ret_error, ERROR_OVERLOADED, "the inference worker has too many jobs");
 		ret_error->retry_after_ms = 100;
-		return ret_error->code;
+		return (int)ret_error->code;
 	}
 	if (provider_job_makes_sql(provider_job_find(params->job)) && params->database.data &&
 	    !find_schema(all, params->database))

@@ -271,7 +271,7 @@ static struct tree *read_word(struct reader *reader, struct tree *value)
 		if (strncmp(reader->at, words[i].word, size) != 0)
 			continue;
 		reader->at += size;
-		value->kind = words[i].kind;
+		value->kind = (uint16_t)words[i].kind;
 		return value;
 	}
 	return fail(reader, PARSE_TREE_BROKEN);
