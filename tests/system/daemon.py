@@ -230,11 +230,21 @@ class Daemon:
             return [self.process.pid]
         return [child["pid"] for child in self.children(role, database) if child["pid"] > 0]
 
-    def kill(self, role, signum=signal.SIGKILL, index=0, database=None):
-        """Sends a signal to one process of that role; returns its pid."""
-        pid = self.pids(role, database)[index]
-        os.kill(pid, signum)
-        return pid
+    def kill(self, role, signum=signal.SIGKILL, index=0, database=None, timeout=READY_S):
+        """Sends a signal to one living process of that role; returns its pid. status still names one
+        that has died until the supervisor has heard of it, and then none until its successor is there."""
+        def signalled():
+            pids = self.pids(role, database)
+            if index >= len(pids) or not process.is_alive(pids[index]):
+                return None
+            try:
+                os.kill(pids[index], signum)
+            except ProcessLookupError:
+                return None
+            return pids[index]
+
+        signalled.__doc__ = f"a living {role} that can be sent a signal"
+        return process.wait_until(signalled, timeout)
 
     def try_status(self):
         """status, or None while the router is away."""

@@ -155,6 +155,31 @@ def test_programs_that_are_not_built_are_named():
         daemon_module.program("optimax-nothing")
 
 
+def test_who_is_killed_is_alive(monkeypatch):
+    """status may name one that is gone, or that nobody has waited for, or for a moment none at all."""
+    def sleeper():
+        return subprocess.Popen(["sleep", "600"])
+
+    gone, zombie, alive = sleeper(), sleeper(), sleeper()
+    try:
+        for dead in (gone, zombie):
+            dead.kill()
+        gone.wait()
+        process.wait_until(lambda: not process.is_alive(zombie.pid))
+        named = iter([[gone.pid], [zombie.pid], [], [alive.pid]])
+        daemon = daemon_module.Daemon()
+        try:
+            monkeypatch.setattr(daemon, "pids", lambda role, database: next(named))
+            assert daemon.kill("inference", signal.SIGTERM) == alive.pid
+        finally:
+            daemon.close()
+        assert alive.wait(10) == -signal.SIGTERM
+    finally:
+        for one in (gone, zombie, alive):
+            one.kill()
+            one.wait()
+
+
 def test_the_clock_moves(tmp_path):
     clock = daemon_module.TestClock(tmp_path / "clock")
     clock.advance(1.5)
