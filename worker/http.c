@@ -269,6 +269,9 @@ static void set_address(CURL *easy, const struct http_request *request)
 		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	}
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
+	/* A name is looked up by a thread. Without this the loop would stand still until it has an
+	 * answer, when the time to connect is over or nobody waits any more. */
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 }
 
 static void set_body(struct http_transfer *transfer, const struct http_request *request)
