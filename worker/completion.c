@@ -47,10 +47,39 @@ static struct bytes from(struct bytes text, const char *start)
 	return bytes_of(start, text.size - (size_t)(start - text.data));
 }
 
+/* With what JSON wants escaped in its strings: models write SQL over several lines as it is. */
+static void escape_lines(struct bytes text, struct buffer *ret_json)
+{
+	bool in_string = false;
+
+	for (size_t i = 0; i < text.size; i++) {
+		unsigned char c = (unsigned char)text.data[i];
+
+		in_string ^= c == '"';
+		if (in_string && c < ' ')
+			buffer_printf(ret_json, "\\u%04x", c);
+		else
+			buffer_append(ret_json, text.data + i, 1);
+		if (in_string && c == '\\' && i + 1 < text.size)
+			buffer_append(ret_json, text.data + ++i, 1);
+	}
+}
+
+static json_t *load(struct bytes text)
+{
+	CLEAN(buffer) struct buffer escaped = BUFFER_INIT;
+	json_t *json = text.size > 0 ? json_loadb(text.data, text.size, 0, NULL) : NULL;
+
+	if (json || text.size == 0)
+		return json;
+	escape_lines(text, &escaped);
+	return json_loadb(escaped.data, escaped.size, 0, NULL);
+}
+
 /* The value of the only key that counts; false where the text is no such object. */
 static bool read_object(struct bytes text, const char *key, struct buffer *answer)
 {
-	json_t *object = text.size > 0 ? json_loadb(text.data, text.size, 0, NULL) : NULL;
+	json_t *object = load(text);
 	const json_t *value = json_object_get(object, key);
 	bool found = json_is_string(value);
 
@@ -111,8 +140,24 @@ static struct bytes after_thoughts(struct bytes text)
 	return at ? trim(from(text, at + sizeof(end) - 1)) : trim(text);
 }
 
+/* A remark on the statement often stands before it. */
+static struct bytes after_comments(struct bytes text)
+{
+	while (text.size >= 2) {
+		bool is_line = memcmp(text.data, "--", 2) == 0;
+		const char *end_mark = is_line ? "\n" : "*/", *end;
+
+		if (!is_line && memcmp(text.data, "/*", 2) != 0)
+			break;
+		end = find(text, end_mark);
+		text = end ? trim(from(text, end + strlen(end_mark))) : BYTES_NONE;
+	}
+	return text;
+}
+
 static bool is_statement(struct bytes text)
 {
+	text = after_comments(text);
 	return starts_with_word(text, "SELECT") || starts_with_word(text, "WITH");
 }
 
@@ -188,6 +233,9 @@ int completion_read(
 	struct bytes read;
 	int r;
 
+	/* Servers keep thoughts and calls of tools apart: there may be nothing besides. */
+	if (trim(completion).size == 0)
+		return error_set(ret_error, ERROR_MODEL_ERROR, "its completion is empty");
 	if (!shapes[job].key)
 		buffer_append_bytes(answer, completion);
 	else if (!search(job, after_thoughts(completion), answer))

@@ -54,8 +54,20 @@ static int take_field(struct event_stream *stream, struct bytes line)
 	return 0;
 }
 
+/* A byte order mark may come before all else. */
+static struct bytes without_mark(struct event_stream *stream, struct bytes line)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	size_t size = sizeof(mark) - 1;
+	bool is_marked = !stream->begun && line.size >= size && memcmp(line.data, mark, size) == 0;
+
+	stream->begun = true;
+	return is_marked ? bytes_of(line.data + size, line.size - size) : line;
+}
+
 static int take_line(struct event_stream *stream, struct bytes line)
 {
+	line = without_mark(stream, line);
 	if (stream->framing == EVENT_SSE)
 		return take_field(stream, line);
 	return is_blank(line) ? 0 : give(stream, line);

@@ -1,7 +1,7 @@
 /*
  * Cuts what a model server streams into its events: the lines of NDJSON, or the data of
- * server-sent events (HTML standard, 9.2.6: comments, CR, LF or CRLF, data of several lines).
- * Pure: bytes in at any split, whole events out. What an event means is its caller's.
+ * server-sent events (HTML standard, 9.2.6: comments, CR, LF or CRLF, data of several lines, a byte
+ * order mark). Pure: bytes in at any split, whole events out. What an event means is its caller's.
  */
 #pragma once
 
@@ -21,6 +21,7 @@ struct event_stream {
 	struct buffer line; /* of a line that is not whole yet */
 	struct buffer data; /* of an event that is not whole yet */
 	bool has_data;
+	bool begun; /* the first line has come */
 	bool after_cr; /* an LF that comes next belongs to the CR before it */
 	/* False ends the reading: nothing more is given. */
 	bool (*event)(void *owner, struct bytes event);

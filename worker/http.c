@@ -198,7 +198,7 @@ void http_free(struct http *http)
 /* Once, before the first byte of the body, or at an end without one. */
 static bool give_head(struct http_transfer *transfer)
 {
-	struct curl_header *retry_after;
+	struct curl_header *header;
 	struct http_head head = {.content_type = "", .retry_after_ms = -1};
 	const char *content_type = NULL;
 
@@ -209,9 +209,9 @@ static bool give_head(struct http_transfer *transfer)
 	curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_TYPE, &content_type);
 	if (content_type)
 		head.content_type = content_type;
-	if (curl_easy_header(transfer->easy, "Retry-After", 0, CURLH_HEADER, -1, &retry_after) ==
+	if (curl_easy_header(transfer->easy, "Retry-After", 0, CURLH_HEADER, -1, &header) ==
 	    CURLHE_OK)
-		head.retry_after_ms = retry_after_parse(retry_after->value);
+		head.retry_after_ms = retry_after_parse(header->value, time(NULL));
 	transfer->stopped = !transfer->ops->head(transfer->owner, &head);
 	return !transfer->stopped;
 }
@@ -281,6 +281,9 @@ static void set_body(struct http_transfer *transfer, const struct http_request *
 	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.size);
 	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.data);
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
+	/* Asks for none, since packing holds tokens back; undoes what a proxy has packed all the
+	 * same. */
+	curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "identity");
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);

@@ -29,6 +29,7 @@
 enum {
 	REFUSAL_BYTES_MAX = 8 * 1024, /* of the body of a status other than 200 */
 	SLOW_MS = 5000, /* who got nothing for so long has met a failure of the server's */
+	AT_ONCE_US = 1000, /* an answer that comes so fast was not streamed */
 };
 
 enum call_state { CALL_WAITING, CALL_SENT, CALL_PAUSED };
@@ -92,6 +93,8 @@ static void show_success(struct model_call *call)
 	                           : (provider->latency_ms * 4 + latency_ms) / 5;
 	if (answer->tokens_us > 0)
 		took_us = answer->tokens_us;
+	else if (took_us < AT_ONCE_US)
+		took_us += call->first_token_us - call->sent_us;
 	if (answer->tokens > 0 && took_us > 0)
 		provider->tokens_per_s =
 		    average(provider->tokens_per_s, (double)answer->tokens * 1e6 / (double)took_us);
@@ -237,15 +240,20 @@ static void on_text(void *owner, struct bytes text)
 
 static void take_answer(struct model_call *call)
 {
+	bool is_whole = model_answer_end(&call->answer);
 	struct error error = ERROR_INIT;
 	int result;
 
-	if (!model_answer_end(&call->answer)) {
+	if (!is_whole && !call->answer.cut) {
 		fail_server(call, &call->answer.error);
 		return;
 	}
 	/* The server does its work; whether the model does is another matter. */
 	tell_breaker(call, BREAKER_SUCCEEDED);
+	if (!is_whole) {
+		fail(call, &call->answer.error);
+		return;
+	}
 	if (!call->has_token)
 		call->first_token_us = clock_now_us();
 	result = completion_read(call->call->job, bytes_of_buffer(&call->answer.completion),
@@ -323,7 +331,8 @@ static void on_ended(void *owner, enum http_end why, const char *message)
 		else
 			fail_server(call, &error);
 	} else if (call->status != 200) {
-		model_answer_refused(call->status, bytes_of_buffer(&call->refusal), &error);
+		model_answer_refused(
+		    call->status, bytes_of_buffer(&call->refusal), call->prompt.model, &error);
 		error.retry_after_ms = call->retry_after_ms > 0 ? call->retry_after_ms : 0;
 		retry_or_fail(call, false, &error);
 	} else if (call->answer.error.code != ERROR_NONE) {
@@ -426,6 +435,12 @@ void model_permit(struct provider *provider, struct provider_call *call, const s
 		begin(waiting);
 }
 
+/* Since the last event of its answer, or since it was asked. */
+static int64_t silent_ms(const struct model_call *call, int64_t now_ms)
+{
+	return now_ms - (call->timer_ms - call->model->provider->settings->first_token_ms);
+}
+
 static void out_of_time(struct model_call *call)
 {
 	int64_t now_ms = clock_now_ms(), waited_ms = now_ms - call->sent_us / 1000;
@@ -441,7 +456,7 @@ static void out_of_time(struct model_call *call)
 		    (long long)waited_ms, over ? ", all the time there was" : "");
 	drop_transfer(call);
 	/* Somebody's short time says nothing of the server. */
-	if (call->state == CALL_WAITING || (over && waited_ms < SLOW_MS))
+	if (call->state == CALL_WAITING || (over && silent_ms(call, now_ms) < SLOW_MS))
 		fail(call, &error);
 	else
 		fail_server(call, &error);

@@ -25,14 +25,17 @@ struct bytes model_wire_text(const json_t *object, const char *key)
 struct bytes model_wire_error(const json_t *event)
 {
 	const json_t *error = json_object_get(event, "error");
+	struct bytes message;
 
+	/* vLLM used to send what others put into "error" by itself. */
+	if (bytes_equal_string(model_wire_text(event, "object"), "error"))
+		error = event;
 	if (!error || json_is_null(error))
 		return BYTES_NONE;
 	if (json_is_string(error))
 		return model_wire_text(event, "error");
-	if (model_wire_text(error, "message").data)
-		return model_wire_text(error, "message");
-	return bytes_of_string("an error without a message");
+	message = model_wire_text(error, "message");
+	return message.data ? message : bytes_of_string("an error without a message");
 }
 
 /* A server's words in an error of ours: one line, short, whole characters. */
@@ -183,14 +186,19 @@ bool model_answer_end(struct model_answer *answer)
 	return true;
 }
 
-void model_answer_refused(long status, struct bytes body, struct error *ret_error)
+void model_answer_refused(
+    long status, struct bytes body, const char *model, struct error *ret_error)
 {
 	json_t *json = body.size > 0 ? json_loadb(body.data, body.size, 0, NULL) : NULL;
 	char text[SAID_BYTES_MAX + 1];
 	struct bytes said = model_wire_error(json);
+	bool is_named;
 
 	said = quotable(said.data ? said : body, text);
-	error_set(ret_error, ERROR_MODEL_ERROR, "HTTP status %ld%s%.*s", status,
-	    said.size > 0 ? ": " : "", (int)said.size, said.data);
+	is_named = said.size > 0 && memmem(said.data, said.size, model, strlen(model));
+	error_set(ret_error, ERROR_MODEL_ERROR, "HTTP status %ld%s%.*s%s%s", status,
+	    said.size > 0 ? ": " : "", (int)said.size, said.data,
+	    status == 404 && !is_named ? "; it was asked for model " : "",
+	    status == 404 && !is_named ? model : "");
 	json_decref(json);
 }

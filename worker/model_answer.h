@@ -15,7 +15,7 @@ struct model_answer {
 	size_t received, limit; /* bytes of the answer */
 	size_t events; /* comments, which keep a connection open, are none */
 	struct buffer completion;
-	bool done, cut;
+	bool done, cut; /* cut: by the model's limit, while the server is well */
 	int64_t tokens, tokens_us; /* 0: not said */
 	struct error error; /* ERROR_NONE: nothing is wrong so far */
 	/* More of the completion has come. */
@@ -32,5 +32,7 @@ bool model_answer_take(struct model_answer *answer, struct bytes bytes);
 /* No more bytes come: the completion is whole, or else. */
 bool model_answer_end(struct model_answer *answer);
 
-/* The answer had a status other than 200: says why from what may stand in its body. */
-void model_answer_refused(long status, struct bytes body, struct error *ret_error);
+/* The answer had a status other than 200: says why from what may stand in its body, and what model
+ * was asked for where it may be that there is none of that name. */
+void model_answer_refused(
+    long status, struct bytes body, const char *model, struct error *ret_error);

@@ -119,7 +119,7 @@ int model_prompt_init(struct model_prompt *prompt, const struct child_provider *
 	int64_t context;
 	int r;
 
-	*prompt = (struct model_prompt){0};
+	*prompt = (struct model_prompt){.model = request.model};
 	request.messages = build_messages(settings, call, prompt, ret_error);
 	if (!request.messages)
 		return (int)ret_error->code;

@@ -12,6 +12,7 @@ struct model_prompt {
 	struct buffer body;
 	struct buffer key; /* exact prompt, model and parameters */
 	size_t size; /* bytes of all messages */
+	const char *model; /* that is asked for; the configuration's */
 };
 
 /* 0; ERROR_TOO_LARGE where the prompt is over max_prompt. context_tokens, the largest so far

@@ -45,7 +45,7 @@ struct model_wire {
 	void (*read)(const json_t *event, struct model_piece *ret_piece);
 };
 
-/* "error" as a text, or an object with a "message". */
+/* "error" as a text or an object with a "message", or such an object by itself. */
 struct bytes model_wire_error(const json_t *event);
 /* The text of a key, or none. */
 struct bytes model_wire_text(const json_t *object, const char *key);

@@ -25,6 +25,15 @@ static json_t *body(const struct model_request *request)
 	return body;
 }
 
+/* As llama.cpp says it; 0: not said. */
+static int64_t generation_us(const json_t *event)
+{
+	double took_ms =
+	    json_number_value(json_object_get(json_object_get(event, "timings"), "predicted_ms"));
+
+	return took_ms > 0 && took_ms < 1e9 ? (int64_t)(took_ms * 1e3) : 0;
+}
+
 static void read_event(const json_t *event, struct model_piece *ret_piece)
 {
 	const json_t *choice = json_array_get(json_object_get(event, "choices"), 0);
@@ -35,11 +44,15 @@ static void read_event(const json_t *event, struct model_piece *ret_piece)
 	if (!delta)
 		delta = json_object_get(choice, "message");
 	ret_piece->error = model_wire_error(event);
+	/* What there is of it is no answer. */
+	if (bytes_equal_string(finish, "content_filter"))
+		ret_piece->error = finish;
 	ret_piece->text = model_wire_text(delta, "content");
 	ret_piece->done = finish.data != NULL;
 	ret_piece->cut = bytes_equal_string(finish, "length");
 	ret_piece->tokens = json_integer_value(
 	    json_object_get(json_object_get(event, "usage"), "completion_tokens"));
+	ret_piece->tokens_us = generation_us(event);
 }
 
 const struct model_wire model_wire_openai = {

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 enum { RETRY_ATTEMPTS = 3 }; /* with the first */
 
@@ -21,5 +22,7 @@ struct retry_failure {
 
 /* How long to wait before the next try, from a random number; -1: do not try again. */
 int64_t retry_wait_ms(const struct retry_failure *failure, uint32_t random);
-/* The header's value: seconds. An HTTP date, or what is none of both, is -1. */
-int64_t retry_after_parse(const char *value);
+/* The value of Retry-After: seconds, perhaps with a fraction, or an HTTP date, for which the time
+ * of day is needed. At most a day, so that what is longer is not taken for nothing. -1: it is
+ * neither. */
+int64_t retry_after_parse(const char *value, time_t now);

@@ -1,5 +1,8 @@
 """The gateway to model servers: every fault of a server, and what the client and the counters see."""
 
+import asyncio
+import email.utils
+import gzip
 import json
 import subprocess
 import threading
@@ -142,10 +145,19 @@ def test_connections_that_are_closed_without_a_word(start, kind):
 
 
 def test_not_streamed_is_read_too(start):
-    whole = {"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "all"}}]}
+    whole = {"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "all"}}],
+             "usage": {"completion_tokens": 5}}
     text = json.dumps(whole, indent=1).encode()
-    with FakeModel([stream([text], "application/json; charset=utf-8")]) as model:
-        assert chat(start(provider(model)))["text"] == "all"
+    with FakeModel([late(0.05, stream([text], "application/json; charset=utf-8"))]) as model:
+        daemon = start(provider(model))
+        assert chat(daemon)["text"] == "all"
+        # Of the time that it took, as nothing says how long it wrote; else of what the server says.
+        assert 40 < state_of(daemon)["tokens_per_s"] <= 100
+        whole["timings"] = {"predicted_ms": 500.0}
+        model.script(stream([json.dumps(whole).encode()], "application/json"))
+        before = state_of(daemon)["tokens_per_s"]
+        chat(daemon, "again")
+        assert state_of(daemon)["tokens_per_s"] == pytest.approx(before * 0.8 + 10 * 0.2)
 
 
 # ---- what servers do
@@ -157,6 +169,7 @@ ODD = {
     "CRLF": lambda events: [event.replace(b"\n", b"\r\n") for event in events],
     "every byte by itself": lambda events: [bytes([byte]) for byte in b"".join(events)],
     "no DONE": lambda events: events[:-1],
+    "thoughts": lambda events: [events[0], sse({"choices": [{"delta": {"reasoning_content": "hm"}}]}), *events[1:]],
     "all at once": lambda events: [b"".join(events)],
 }
 
@@ -174,9 +187,21 @@ def test_ollama_every_byte(start):
 
 
 HALF = {"openai": openai_events("Good day")[:3], "ollama": ollama_events("Good day")[:1]}
+
+
+def alone(kind, finish="stop", **said):
+    """An answer without content, which says other things."""
+    events = (openai_events if kind == "openai" else ollama_events)("", finish)
+    if kind == "openai":
+        return [sse({"choices": [{"index": 0, "delta": {"content": None, **said}}]}), *events]
+    return [json.dumps({"message": {"role": "assistant", "content": "", **said}, "done": False}).encode() + b"\n", *events]
+
+
 FAULTS = {
     # name: (answer, what the detail says, requests)
     "no model": (lambda kind: refuse(404, "model 'm' not found"), "HTTP status 404: model 'm' not found", 1),
+    "no such path": (lambda kind: refuse(404, "File Not Found"),
+                     "HTTP status 404: File Not Found; it was asked for model m", 1),
     "bad request": (lambda kind: refuse(400, "too long"), "HTTP status 400: too long", 1),
     "unauthorized": (lambda kind: refuse(401, "no key"), "HTTP status 401: no key", 1),
     "server error": (lambda kind: refuse(500, "out of memory"), "HTTP status 500: out of memory", 1),
@@ -190,6 +215,10 @@ FAULTS = {
     "ends in mid-stream": (lambda kind: stream(HALF[kind]), "stopped in the middle", 1),
     "cut by length": (lambda kind: say("half a", **{"finish" if kind == "openai" else "done_reason": "length"}),
                       "max_tokens", 1),
+    "nothing": (lambda kind: say(""), "its completion is empty", 1),
+    "thoughts alone": (lambda kind: stream(alone(kind, reasoning_content="hm", thinking="hm")), "completion is empty", 1),
+    "a call of a tool": (lambda kind: stream(alone(kind, "tool_calls", tool_calls=[{"function": {"name": "f"}}])),
+                         "its completion is empty", 1),
     "malformed JSON": (lambda kind: stream([b"data: {\"choices\": [\n\n"] if kind == "openai" else [b"{\"message\":\n"]),
                        "not the JSON", 1),
     "JSON that is no object": (lambda kind: stream([b"data: [1]\n\n"] if kind == "openai" else [b"[1]\n"]), "not the JSON", 1),
@@ -202,6 +231,25 @@ FAULTS = {
     "no UTF-8": (lambda kind: stream([b'data: {"choices":[{"delta":{"content":"\xff"}}]}\n\n'] if kind == "openai"
                                      else [b'{"message":{"content":"\xff"}}\n']), "not the JSON", 1),
 }
+
+
+def test_openai_ends_that_are_none(start):
+    """What a content filter left, and the form in which vLLM used to send errors."""
+    stopped = {"object": "error", "message": "out of memory", "type": "InternalServerError", "code": 500}
+    for answer, says in ((say("half of it", finish="content_filter"), "content_filter"),
+                         (stream([*HALF["openai"], sse(stopped)]), "it stopped with an error: out of memory")):
+        with FakeModel([answer]) as model:
+            assert says in chat_error(start(provider(model))).error["detail"]
+
+
+def test_a_packed_answer_is_unpacked(start):
+    async def packed(request, reply):
+        await reply.head(Content_Encoding="gzip")
+        await reply.chunk(gzip.compress(b"".join(openai_events("Good day"))))
+        await reply.end()
+    with FakeModel([packed]) as model:
+        assert chat(start(provider(model)))["text"] == "Good day"
+        assert model.requests[0].headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -269,7 +317,6 @@ def test_stall_in_mid_stream(start, kind):
 
 def test_comments_are_no_tokens(start):
     async def pings(request, reply):
-        import asyncio
         await reply.head()
         while True:
             await reply.chunk(b": ping\n\n")
@@ -281,7 +328,6 @@ def test_comments_are_no_tokens(start):
 
 def test_timeout_of_the_provider(start):
     async def drip(request, reply):
-        import asyncio
         await reply.head()
         for event in openai_events("x" * 4000)[:-3]:
             await reply.chunk(event)
@@ -302,7 +348,6 @@ def test_the_clients_deadline_wins(start):
 
 def test_the_end_of_the_transfer_is_not_awaited_for_long(start):
     async def no_end(request, reply):
-        import asyncio
         await reply.head()
         for event in openai_events("whole"):
             await reply.chunk(event)
@@ -319,6 +364,14 @@ def test_retry_after_is_honoured(start):
         began = time.monotonic()
         assert chat(daemon)["text"] == "now"
         assert time.monotonic() - began >= 1 and len(model.requests) == 2
+
+
+def test_retry_after_a_date(start):
+    """What is a day away is not asked again at once; the client is told when."""
+    date = email.utils.formatdate(time.time() + 3 * 86400, usegmt=True)
+    with FakeModel([refuse(503, "closed", Retry_After=date)]) as model:
+        error = chat_error(start(provider(model)))
+        assert error.error["retry_after_ms"] == 86_400_000 and len(model.requests) == 1
 
 
 def test_loading_and_then_there(start):
@@ -364,6 +417,26 @@ def test_breaker(start):
         daemon.advance(2)
         assert chat(daemon, "the seventh")["text"] == "well"
         assert state_of(daemon)["state"] == "ready" and "last_error" not in state_of(daemon)
+
+
+def test_what_the_model_does_is_no_failure_of_the_server(start):
+    """Completions that are cut by length, or not done when a client's time is over, open no breaker."""
+    async def drip(request, reply):
+        await reply.head()
+        for event in openai_events("x" * 4000)[:-3]:
+            await reply.chunk(event)
+            await asyncio.sleep(0.05)
+    with FakeModel([say("half a", finish="length")]) as model:
+        daemon = start(provider(model, concurrency=8))
+        for number in range(6):
+            assert "max_tokens" in chat_error(daemon, f"long {number}").error["detail"]
+        model.script(drip)
+        client = daemon.client()
+        msgids = [client.send("ask", {"question": f"slow {number}", "route": "chat", "timeout_ms": 5300})
+                  for number in range(6)]
+        assert {client.wait_reply(msgid)[0]["code"] for msgid in msgids} == {"timeout"}
+        model.script(say("well"))
+        assert state_of(daemon)["state"] == "ready" and chat(daemon, "and now?")["text"] == "well"
 
 
 # ---- many at once
@@ -444,7 +517,6 @@ def test_text_is_streamed_as_it_comes(start, kind):
     go_on = threading.Event()
 
     async def halfway(request, reply):
-        import asyncio
         events = (ollama_events if kind == "ollama" else openai_events)("Good day to you")
         await reply.head(200, "application/x-ndjson" if kind == "ollama" else "text/event-stream")
         for event in events[:3]:

@@ -29,6 +29,13 @@ static const struct {
     {"the last event without its blank line", EVENT_SSE, "data: a\n\ndata: b", "|a|b"},
     {"text that is no field", EVENT_SSE, "<html>\n\ndata\n\n", ""},
     {"a document", EVENT_DOCUMENT, "{\n\"a\":\n1}\n", "|{\n\"a\":\n1}\n"},
+    {"a byte order mark", EVENT_SSE,
+        "\xef\xbb\xbf"
+        "data: a\n\n\xef\xbb\xbf"
+        "data: b\n\n",
+        "|a"},
+    {"one before lines", EVENT_LINES, "\xef\xbb\xbf{}\n{}\n", "|{}|{}"},
+    {"one before a document", EVENT_DOCUMENT, "\xef\xbb\xbf{}", "|{}"},
     {"bytes over 127", EVENT_SSE, "data: \xe2\x82\xac\n\n", "|\xe2\x82\xac"},
 };
 

@@ -126,12 +126,41 @@ static void test_retries(void **state)
 	}
 	assert_int_not_equal(
 	    retry_wait_ms(&retries[0].failure, 1), retry_wait_ms(&retries[0].failure, 2));
-	assert_int_equal(retry_after_parse("2"), 2000);
-	assert_int_equal(retry_after_parse(" 0 \r\n"), 0);
-	assert_int_equal(retry_after_parse("Wed, 21 Oct 2026 07:28:00 GMT"), -1);
-	assert_int_equal(retry_after_parse("99999999999999999999"), -1);
-	assert_int_equal(retry_after_parse("-1"), -1);
-	assert_int_equal(retry_after_parse("1.5"), -1);
+}
+
+/* ---- Retry-After ---- */
+
+enum { NOW_S = 1792567680, DAY_MS = 24 * 60 * 60 * 1000 }; /* Wed, 21 Oct 2026 07:28:00 GMT */
+
+static const struct {
+	const char *value;
+	int64_t wait_ms;
+} waits[] = {
+    {"2", 2000},
+    {" 0 \r\n", 0},
+    {"1.5", 1500},
+    {"0.0001", 1},
+    {"86400", DAY_MS},
+    /* What is too long is not taken for nothing: it would be tried again at once. */
+    {"86401", DAY_MS},
+    {"99999999999999999999", DAY_MS},
+    {"Wed, 21 Oct 2026 07:28:30 GMT", 30000},
+    {"Wed, 21 Oct 2026 07:27:59 GMT", 0},
+    {"Fri, 01 Jan 2038 00:00:00 GMT", DAY_MS},
+    {"Wed, 21 Oct 2026 07:28:30 CET", -1},
+    {"2 minutes", -1},
+    {"-1", -1},
+    {"1e3", -1},
+    {"", -1},
+};
+
+static void test_retry_after(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
+		if (retry_after_parse(waits[i].value, NOW_S) != waits[i].wait_ms)
+			fail_msg("%s: %lld", waits[i].value,
+			    (long long)retry_after_parse(waits[i].value, NOW_S));
 }
 
 /* ---- completions ---- */
@@ -162,7 +191,16 @@ static const struct {
     {"a sentence", PROVIDER_SQL, "I can't help with that.", NULL, "JSON object"},
     {"selected is no SELECT", PROVIDER_SQL, "selected_rows", NULL, "JSON object"},
     {"a fence with other code", PROVIDER_SQL, "```python\nprint(1)\n```", NULL, "JSON object"},
-    {"nothing", PROVIDER_SQL, "", NULL, "JSON object"},
+    {"a comment before bare SQL", PROVIDER_SQL, "-- all\n/* of\nthem */ SELECT 1",
+        "-- all\n/* of\nthem */ SELECT 1", NULL},
+    {"a comment before fenced SQL", PROVIDER_SQL, "```sql\n-- all of them\nSELECT 1\n```",
+        "-- all of them\nSELECT 1", NULL},
+    {"a comment alone", PROVIDER_SQL, "-- SELECT 1", NULL, "JSON object"},
+    {"a comment without end", PROVIDER_SQL, "/* SELECT 1", NULL, "JSON object"},
+    {"lines that JSON does not allow", PROVIDER_SQL,
+        "{\n\"sql\": \"SELECT \\\"a\\\" -- a\n\tFROM b\"}", "SELECT \"a\" -- a\n\tFROM b", NULL},
+    {"nothing", PROVIDER_SQL, "", NULL, "empty"},
+    {"white space", PROVIDER_ROUTE, " \n", NULL, "empty"},
     {"a NUL", PROVIDER_SQL, "{\"sql\":\"SELECT\\u00001\"}", NULL, "JSON object"},
     {"route", PROVIDER_ROUTE, "{\"route\":\"chat\"}", "chat", NULL},
     {"route as a word", PROVIDER_ROUTE, "This is SQL.", "sql", NULL},
@@ -170,7 +208,7 @@ static const struct {
     {"another route", PROVIDER_ROUTE, "{\"route\":\"both\"}", NULL, "neither sql nor chat"},
     {"a part of a word", PROVIDER_ROUTE, "chatter", NULL, "JSON object"},
     {"chat", PROVIDER_CHAT, " Hello, {\"sql\":\"x\"}", " Hello, {\"sql\":\"x\"}", NULL},
-    {"empty chat", PROVIDER_CHAT, "", "", NULL},
+    {"empty chat", PROVIDER_CHAT, "\n", NULL, "empty"},
     {"chat that is no text", PROVIDER_CHAT, "\xff", NULL, "UTF-8"},
 };
 
@@ -294,6 +332,7 @@ int main(void)
 	    cmocka_unit_test(test_breaker_counts_in_a_row),
 	    cmocka_unit_test(test_breaker_abandoned),
 	    cmocka_unit_test(test_retries),
+	    cmocka_unit_test(test_retry_after),
 	    cmocka_unit_test(test_completions),
 	    cmocka_unit_test(test_sql_is_bounded),
 	    cmocka_unit_test(test_hardness),
