@@ -8,7 +8,7 @@
 
 #include "bench/link_questions.h"
 
-enum { WRITTEN_MAX = 50, LARGE_SCHEMA = 10, NEAR = 5, FAR = 10, MANY_TABLES = 10000 };
+enum { LARGE_SCHEMA = 10, NEAR = 5, FAR = 10, MANY_TABLES = 10000 };
 enum { FEW_COLUMNS = 8, MANY_COLUMNS = 24, TIMED_ROUNDS = 3 };
 
 struct settings {
@@ -26,14 +26,15 @@ struct totals {
 	size_t count;
 };
 
+/* A line for each question: without a schema there is no table in it. */
 static void write_ranks(
     FILE *file, const struct link_question *question, const struct linking_ranks *ranks)
 {
-	const struct snapshot_table *snapshot = question->schema->snapshot.tables;
 	json_t *line = json_object(), *tables = json_array();
 
-	for (size_t i = 0; i < ranks->count && i < WRITTEN_MAX; i++)
-		json_array_append_new(tables, json_string(snapshot[ranks->tables[i].table].name));
+	for (size_t i = 0; i < ranks->count; i++)
+		json_array_append_new(tables,
+		    json_string(question->schema->snapshot.tables[ranks->tables[i].table].name));
 	json_object_set(line, "id", json_object_get(question->row, "id"));
 	json_object_set_new(line, "tables", tables);
 	json_dumpf(line, file, JSON_COMPACT);
@@ -77,36 +78,51 @@ static void judge_columns(
 	}
 }
 
-static void judge(const struct link_question *question, const struct settings *settings, FILE *out,
-    struct totals *totals)
+static void rank(
+    const struct link_question *question, struct linking_ranks *ranks, struct totals *totals)
 {
-	bool is_large = question->schema->snapshot.table_count > LARGE_SCHEMA;
-	struct linking_ranks ranks = {0};
-	const char *text = eval_text(question->row, "text");
+	struct bytes text = bytes_of_string(eval_text(question->row, "text"));
 	double least = 1e9;
-	size_t last;
 
 	for (size_t i = 0; i < TIMED_ROUNDS; i++) {
 		double start = eval_now_us(), took;
 
-		linking_ranks_deinit(&ranks);
-		linking_rank(question->linking, bytes_of_string(text), &ranks);
+		linking_ranks_deinit(ranks);
+		linking_rank(question->linking, text, ranks);
 		took = eval_now_us() - start;
 		least = took < least ? took : least;
 	}
 	totals->micros =
 	    must_realloc(totals->micros, (totals->count + 1) * sizeof(*totals->micros));
 	totals->micros[totals->count++] = least;
-	last = link_question_last_place(question, &ranks);
+}
+
+static void judge(const struct link_question *question, const struct linking_ranks *ranks,
+    bool shows_misses, struct totals *totals)
+{
+	bool is_large = question->schema->snapshot.table_count > LARGE_SCHEMA;
+	size_t last = link_question_last_place(question, ranks);
+
 	add(&totals->near, last <= NEAR);
 	if (is_large) {
 		add(&totals->near_large, last <= NEAR);
 		add(&totals->far_large, last <= FAR);
 	}
-	judge_columns(question, &ranks, totals);
-	if (settings->misses && last > NEAR)
+	judge_columns(question, ranks, totals);
+	if (shows_misses && last > NEAR)
 		printf("%s\t%s\t%zu\t%s\n", eval_text(question->row, "id"), question->schema->name,
-		    last, text);
+		    last, eval_text(question->row, "text"));
+}
+
+static void take(const struct link_question *question, const struct settings *settings, FILE *out,
+    struct totals *totals)
+{
+	struct linking_ranks ranks = {0};
+
+	if (question->schema)
+		rank(question, &ranks, totals);
+	if (question->table_count > 0)
+		judge(question, &ranks, settings->misses, totals);
 	if (out)
 		write_ranks(out, question, &ranks);
 	linking_ranks_deinit(&ranks);
@@ -121,8 +137,20 @@ static int compare_micros(const void *a, const void *b)
 
 static void print_tally(const char *name, struct tally tally)
 {
-	printf("%-34s %.2f %% of %zu\n", name,
-	    tally.count ? 100.0 * (double)tally.right / (double)tally.count : 0.0, tally.count);
+	if (tally.count == 0) {
+		printf("%-34s nothing to judge\n", name);
+		return;
+	}
+	printf("%-34s %.2f %% of %zu\n", name, 100.0 * (double)tally.right / (double)tally.count,
+	    tally.count);
+}
+
+static bool has_tables(const struct eval_schemas *schemas)
+{
+	for (size_t i = 0; i < schemas->count; i++)
+		if (schemas->items[i].snapshot.table_count > 0)
+			return true;
+	return false;
 }
 
 /* The tables of all schemas, over and over: 10,000 names of which many are the same. */
@@ -134,6 +162,8 @@ static void report_many(const struct eval_schemas *schemas, const char *question
 	struct linking *linking;
 	double start;
 
+	if (!has_tables(schemas))
+		return;
 	all.tables = must_zalloc(MANY_TABLES * sizeof(*all.tables));
 	while (all.table_count < MANY_TABLES)
 		for (size_t i = 0; i < schemas->count; i++)
@@ -170,8 +200,8 @@ static void report(struct totals *totals)
 
 static const struct argp_option argp_options[] = {
     {"schemas", 's', "FILE", 0, "JSON {database: {table: [columns]}}", 0},
-    {"questions", 'q', "FILE", 0, "JSON lines {id, db, text, tables, columns, …}", 0},
-    {"out", 'o', "FILE", 0, "write {id, tables} lines, the tables ranked", 0},
+    {"questions", 'q', "FILE", 0, "JSON lines {id, db, text}, perhaps with tables and columns", 0},
+    {"out", 'o', "FILE", 0, "write a line {id, tables} for each, all tables, best first", 0},
     {"misses", 'm', NULL, 0, "print the questions that are missed", 0},
     {0},
 };
@@ -209,21 +239,24 @@ int main(int argc, char **argv)
 	struct settings settings = {0};
 	struct link_questions questions;
 	struct totals totals = {0};
+	bool is_sound;
 	FILE *out;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &settings);
 	link_questions_load(settings.schemas, settings.questions, NULL, &questions);
-	out = eval_open(settings.out, "w");
+	out = eval_open_out(settings.out);
 	for (size_t i = 0; i < questions.count; i++)
-		judge(&questions.items[i], &settings, out, &totals);
-	if (out)
-		fclose(out);
+		take(&questions.items[i], &settings, out, &totals);
+	eval_close_out(out, settings.out);
 	if (totals.count > 0) {
 		report(&totals);
 		report_many(&questions.schemas,
 		    "How many customers have ordered a product in the last year by country name?");
 	}
+	if (questions.count == 0)
+		fprintf(stderr, "%s: there is no question in it\n", settings.questions);
+	is_sound = questions.count > 0 && questions.faults == 0;
 	link_questions_deinit(&questions);
 	free(totals.micros);
-	return totals.count > 0 ? 0 : 1;
+	return is_sound ? 0 : 1;
 }

@@ -309,6 +309,7 @@ int main(int argc, char **argv)
 		fitting.held[link_weight_set(&fitting.weights, settings.sets[i])] = true;
 	link_questions_load(
 	    settings.schemas, settings.questions, &fitting.weights, &fitting.questions);
+	link_questions_keep_judged(&fitting.questions);
 	group_questions(&fitting);
 	judge(&fitting, no_folds, 0, true, &all);
 	print_tally("as it is", &all);

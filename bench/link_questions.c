@@ -23,7 +23,13 @@ static long find_table(const struct snapshot *snapshot, const char *name, size_t
 	return -1;
 }
 
-static void read_tables(struct link_question *question)
+/* Of the row that was read last. */
+static void say(const struct eval_rows *rows, const char *what, const char *name)
+{
+	fprintf(stderr, "%s:%zu: %s%s\n", rows->path, rows->number, what, name);
+}
+
+static void read_tables(struct link_question *question, const struct eval_rows *rows)
 {
 	const json_t *names = json_object_get(question->row, "tables"), *name;
 	size_t index;
@@ -31,61 +37,72 @@ static void read_tables(struct link_question *question)
 	question->tables = must_alloc((json_array_size(names) + 1) * sizeof(*question->tables));
 	json_array_foreach (names, index, name) {
 		const char *text = json_string_value(name);
-		long table = find_table(&question->schema->snapshot, text, strlen(text));
+		long table =
+		    text ? find_table(&question->schema->snapshot, text, strlen(text)) : -1;
 
 		question->tables[question->table_count++] = (uint32_t)table;
 		if (table < 0)
-			fprintf(stderr, "%s: there is no table %s\n",
-			    eval_text(question->row, "id"), text);
+			say(rows, "there is no table ", text ? text : "without a name");
+	}
+}
+
+/* Of "table.column". Both may have dots. */
+static void read_column(struct link_question *question, const char *name)
+{
+	const struct snapshot *snapshot = &question->schema->snapshot;
+
+	for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.')) {
+		long table = find_table(snapshot, name, (size_t)(dot - name));
+		int column =
+		    table < 0 ? -1 : snapshot_find_column(&snapshot->tables[table], dot + 1);
+
+		if (column < 0)
+			continue;
+		question->columns[question->column_count++] =
+		    (struct needed_column){(uint32_t)table, (uint32_t)column};
+		return;
 	}
 }
 
 static void read_columns(struct link_question *question)
 {
-	const struct snapshot *snapshot = &question->schema->snapshot;
 	const json_t *names = json_object_get(question->row, "columns"), *name;
 	size_t index;
 
 	question->columns = must_alloc((json_array_size(names) + 1) * sizeof(*question->columns));
-	json_array_foreach (names, index, name) {
-		const char *text = json_string_value(name), *dot = strchr(text, '.');
-		long table = dot ? find_table(snapshot, text, (size_t)(dot - text)) : -1;
-		int column =
-		    table < 0 ? -1 : snapshot_find_column(&snapshot->tables[table], dot + 1);
-
-		if (column >= 0)
-			question->columns[question->column_count++] =
-			    (struct needed_column){(uint32_t)table, (uint32_t)column};
-	}
+	json_array_foreach (names, index, name)
+		if (json_is_string(name))
+			read_column(question, json_string_value(name));
 }
 
-static void add_row(struct link_questions *questions, json_t *row)
+static void add_row(struct link_questions *questions, json_t *row, const struct eval_rows *rows)
 {
-	const struct eval_schema *schema =
-	    eval_schema_find(&questions->schemas, eval_text(row, "db"));
 	struct link_question *question;
 
-	if (!schema) {
-		fprintf(stderr, "%s: there is no schema %s\n", eval_text(row, "id"),
-		    eval_text(row, "db"));
-		json_decref(row);
-		return;
-	}
 	questions->items =
 	    must_realloc(questions->items, (questions->count + 1) * sizeof(*questions->items));
 	question = &questions->items[questions->count++];
-	*question = (struct link_question){.row = row,
-	    .schema = schema,
-	    .linking = questions->linkings[schema - questions->schemas.items]};
-	read_tables(question);
+	*question = (struct link_question){
+	    .row = row, .schema = eval_schema_find(&questions->schemas, eval_text(row, "db"))};
+	if (!json_is_string(json_object_get(row, "text"))) {
+		say(rows, "it has no text", "");
+		questions->faults++;
+	}
+	if (!question->schema) {
+		say(rows, "there is no database ", eval_text(row, "db"));
+		questions->faults++;
+		return;
+	}
+	question->linking = questions->linkings[question->schema - questions->schemas.items];
+	read_tables(question, rows);
 	read_columns(question);
 }
 
 void link_questions_load(const char *schemas, const char *questions,
     const struct linking_weights *weights, struct link_questions *ret_questions)
 {
-	FILE *file = eval_open(questions, "r");
 	struct link_questions loaded = {0};
+	struct eval_rows rows;
 	json_t *row;
 
 	eval_schemas_load(schemas, &loaded.schemas);
@@ -93,19 +110,37 @@ void link_questions_load(const char *schemas, const char *questions,
 	for (size_t i = 0; i < loaded.schemas.count; i++)
 		loaded.linkings[i] =
 		    linking_new_weighted(loaded.schemas.items[i].vocabulary, weights);
-	while ((row = eval_next_row(file)))
-		add_row(&loaded, row);
-	fclose(file);
+	eval_rows_open(questions, &rows);
+	while ((row = eval_rows_next(&rows)))
+		add_row(&loaded, row, &rows);
+	eval_rows_close(&rows);
 	*ret_questions = loaded;
+}
+
+static void question_deinit(struct link_question *question)
+{
+	json_decref(question->row);
+	free(question->tables);
+	free(question->columns);
+}
+
+void link_questions_keep_judged(struct link_questions *questions)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < questions->count; i++) {
+		if (questions->items[i].table_count > 0)
+			questions->items[kept++] = questions->items[i];
+		else
+			question_deinit(&questions->items[i]);
+	}
+	questions->count = kept;
 }
 
 void link_questions_deinit(struct link_questions *questions)
 {
-	for (size_t i = 0; i < questions->count; i++) {
-		json_decref(questions->items[i].row);
-		free(questions->items[i].tables);
-		free(questions->items[i].columns);
-	}
+	for (size_t i = 0; i < questions->count; i++)
+		question_deinit(&questions->items[i]);
 	for (size_t i = 0; i < questions->schemas.count; i++)
 		linking_free(questions->linkings[i]);
 	free(questions->items);

@@ -12,10 +12,10 @@ struct needed_column {
 };
 
 struct link_question {
-	json_t *row; /* {id, db, text, tables, columns} */
-	const struct eval_schema *schema;
-	const struct linking *linking;
-	size_t table_count; /* needed */
+	json_t *row; /* {id, db, text}, perhaps with tables and columns */
+	const struct eval_schema *schema; /* NULL: there is none of that name */
+	const struct linking *linking; /* of the schema */
+	size_t table_count; /* needed; 0: not said, so that there is nothing to judge by */
 	uint32_t *tables;
 	size_t column_count;
 	struct needed_column *columns;
@@ -26,12 +26,16 @@ struct link_questions {
 	struct linking **linkings; /* of each schema */
 	size_t count;
 	struct link_question *items;
+	size_t faults; /* rows that can't be ranked as they should */
 };
 
-/* weights NULL: those of text/linking_weights.def. Rows without a schema are told and left out. */
+/* weights NULL: those of text/linking_weights.def. All rows are kept, in their order; what is
+ * wrong with them is told on stderr. */
 void link_questions_load(const char *schemas, const char *questions,
     const struct linking_weights *weights, struct link_questions *ret_questions);
 void link_questions_deinit(struct link_questions *questions);
+/* Leaves out those without a schema, and those that do not say which tables they need. */
+void link_questions_keep_judged(struct link_questions *questions);
 /* The last place at which a needed table stands, from 1; SIZE_MAX: the schema lacks one. */
 size_t link_question_last_place(
     const struct link_question *question, const struct linking_ranks *ranks);

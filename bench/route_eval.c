@@ -165,13 +165,14 @@ static void report(struct result *results, size_t count, double threshold)
 static struct result *judge_all(
     const struct settings *settings, const struct eval_schemas *schemas, size_t *ret_count)
 {
-	FILE *questions = eval_open(settings->questions, "r");
-	FILE *out = eval_open(settings->out, "w"), *signals = eval_open(settings->signals, "w");
+	FILE *out = eval_open_out(settings->out), *signals = eval_open_out(settings->signals);
+	struct eval_rows rows;
 	struct result *results = NULL;
 	json_t *row;
 
 	*ret_count = 0;
-	while ((row = eval_next_row(questions))) {
+	eval_rows_open(settings->questions, &rows);
+	while ((row = eval_rows_next(&rows))) {
 		const struct eval_schema *schema = eval_schema_find(schemas, eval_text(row, "db"));
 		const struct vocabulary *vocabulary = schema ? schema->vocabulary : NULL;
 
@@ -181,11 +182,9 @@ static struct result *judge_all(
 			write_signals(signals, row, vocabulary);
 		json_decref(row);
 	}
-	if (out)
-		fclose(out);
-	if (signals)
-		fclose(signals);
-	fclose(questions);
+	eval_close_out(out, settings->out);
+	eval_close_out(signals, settings->signals);
+	eval_rows_close(&rows);
 	return results;
 }
 

@@ -22,3 +22,5 @@ tests_unit_test_sql_shape_LDADD = $(text_test_libs)
 check_PROGRAMS += tests/unit/test_linking
 tests_unit_test_linking_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_linking_LDADD = $(TEXT_LIBS) $(SNAPSHOT_LIBS) $(CMOCKA_LIBS)
+check_SCRIPTS += tests/unit/test_link_eval.sh
+EXTRA_DIST += tests/unit/test_link_eval.sh
