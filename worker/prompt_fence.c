@@ -1,5 +1,6 @@
 #include "worker/prompt_fence.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <strings.h>
 
@@ -10,18 +11,53 @@ static const char *const tags[] = {
     "turn",
 };
 
-/* Whether a tag of ours, opening or closing, begins at a "<". */
+/* By what begins and ends turns in the templates of common families of models, behind the bracket
+ * and a slash: ChatML, Llama 3, Phi and others, DeepSeek, Gemma, Llama 2 and Mistral. */
+static const struct {
+	char bracket;
+	const char *mark;
+} marks[] = {
+    {'<', "|"},
+    {'<', "\xef\xbd\x9c"},
+    {'<', "start_of_turn>"},
+    {'<', "end_of_turn>"},
+    {'<', "bos>"},
+    {'<', "eos>"},
+    {'<', "s>"},
+    {'<', "<SYS>>"},
+    {'<', "</SYS>>"},
+    {'[', "INST]"},
+};
+
+static bool begins_with(struct bytes text, size_t at, const char *word)
+{
+	size_t size = strlen(word);
+
+	return text.size - at >= size && strncasecmp(text.data + at, word, size) == 0;
+}
+
+/* Whether a tag of ours begins at a "<", opening or closing. */
 static bool is_tag(struct bytes text, size_t at)
 {
 	at++;
-	while (at < text.size && (text.data[at] == '/' || text.data[at] == ' '))
+	while (at < text.size && (text.data[at] == '/' || isspace((unsigned char)text.data[at])))
 		at++;
-	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
-		size_t size = strlen(tags[i]);
-
-		if (text.size - at >= size && strncasecmp(text.data + at, tags[i], size) == 0)
+	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
+		if (begins_with(text, at, tags[i]))
 			return true;
-	}
+	return false;
+}
+
+static bool is_mark(struct bytes text, size_t at)
+{
+	char bracket = text.data[at++];
+	size_t behind_slash = at + (at < text.size && text.data[at] == '/');
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (bracket == marks[i].bracket &&
+		    (begins_with(text, at, marks[i].mark) ||
+		        begins_with(text, behind_slash, marks[i].mark)))
+			return true;
 	return false;
 }
 
@@ -29,7 +65,7 @@ void prompt_fence_text(struct bytes text, struct buffer *buffer)
 {
 	for (size_t i = 0; i < text.size; i++) {
 		buffer_append(buffer, text.data + i, 1);
-		if (text.data[i] == '<' && is_tag(text, i))
+		if ((text.data[i] == '<' && is_tag(text, i)) || is_mark(text, i))
 			buffer_append_string(buffer, "\\");
 	}
 }

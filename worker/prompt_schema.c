@@ -30,14 +30,23 @@ struct prompt_schema {
 
 /* ---- one table ---- */
 
+/* As SQL has it. A name may be any text, too: one that would end a tag is not shown as it is. */
+static void write_name(const char *name, struct buffer *buffer)
+{
+	CLEAN(buffer) struct buffer quoted = BUFFER_INIT;
+
+	query_append_name(&quoted, name);
+	prompt_fence_line(bytes_of_buffer(&quoted), quoted.size, buffer);
+}
+
 static void write_table_name(
     const struct snapshot *snapshot, const struct snapshot_table *table, struct buffer *buffer)
 {
 	if (snapshot_find_table(snapshot, NULL, table->name) != table) {
-		query_append_name(buffer, table->schema);
+		write_name(table->schema, buffer);
 		buffer_append_string(buffer, ".");
 	}
-	query_append_name(buffer, table->name);
+	write_name(table->name, buffer);
 }
 
 static void write_values(
@@ -97,10 +106,10 @@ static void write_reference(
 	if (other)
 		write_table_name(snapshot, other, buffer);
 	else
-		query_append_name(buffer, key->ref_table);
+		write_name(key->ref_table, buffer);
 	for (size_t i = 0; i < key->column_count; i++) {
 		buffer_append_string(buffer, i ? ", " : "(");
-		query_append_name(buffer, key->ref_columns[i]);
+		write_name(key->ref_columns[i], buffer);
 	}
 	buffer_append_string(buffer, ")");
 }
@@ -112,8 +121,9 @@ static void write_column(const struct prompt_schema *schema, const struct snapsh
 	const struct snapshot_foreign_key *key = single_key(table, index);
 
 	buffer_append_string(buffer, "  ");
-	query_append_name(buffer, column->name);
-	buffer_printf(buffer, " %s", column->type);
+	write_name(column->name, buffer);
+	buffer_append_string(buffer, " ");
+	prompt_fence_line(bytes_of_string(column->type), strlen(column->type), buffer);
 	if (table->primary_key_count == 1 && table->primary_key[0] == index)
 		buffer_append_string(buffer, " PRIMARY KEY");
 	if (key)
@@ -133,7 +143,7 @@ static void write_long_keys(
 			continue;
 		for (size_t k = 0; k < key->column_count; k++) {
 			buffer_append_string(buffer, k ? ", " : "  FOREIGN KEY (");
-			query_append_name(buffer, table->columns[key->columns[k]].name);
+			write_name(table->columns[key->columns[k]].name, buffer);
 		}
 		buffer_append_string(buffer, ")");
 		write_reference(schema->snapshot, key, buffer);
