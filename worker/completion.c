@@ -76,23 +76,6 @@ static json_t *load(struct bytes text)
 	return json_loadb(escaped.data, escaped.size, 0, NULL);
 }
 
-/* The value of the only key that counts; false where the text is no such object. */
-static bool read_object(struct bytes text, const char *key, struct buffer *answer)
-{
-	json_t *object = load(text);
-	const json_t *value = json_object_get(object, key);
-	bool found = json_is_string(value);
-
-	if (found) {
-		struct bytes trimmed =
-		    trim(bytes_of(json_string_value(value), json_string_length(value)));
-
-		buffer_append_bytes(answer, trimmed);
-	}
-	json_decref(object);
-	return found;
-}
-
 /* From the first opening brace to the last closing one. */
 static struct bytes braced(struct bytes text)
 {
@@ -159,6 +142,24 @@ static bool is_statement(struct bytes text)
 {
 	text = after_comments(text);
 	return starts_with_word(text, "SELECT") || starts_with_word(text, "WITH");
+}
+
+/* The value of the only key that counts; false where the text is no such object. */
+static bool read_object(struct bytes text, const char *key, struct buffer *answer)
+{
+	json_t *object = load(text);
+	const json_t *value = json_object_get(object, key);
+	bool found = json_is_string(value);
+
+	if (found) {
+		struct bytes read = bytes_of(json_string_value(value), json_string_length(value));
+		struct bytes block = fenced(read);
+
+		/* Models put fences inside of the JSON, too. */
+		buffer_append_bytes(answer, is_statement(block) ? block : trim(read));
+	}
+	json_decref(object);
+	return found;
 }
 
 static bool find_sql(struct bytes text, struct buffer *answer)

@@ -88,12 +88,23 @@ def test_history_comes_between(start):
         assert model.requests[0].messages[1:] == [*turns, {"role": "user", "content": "who am I?"}]
 
 
-@pytest.mark.parametrize("url_end", ["", "/", "/v1", "/v1/"])
-def test_openai_url(start, url_end):
-    with FakeModel([say("ok")]) as model:
-        daemon = start(provider(model, url=model.url + url_end))
+@pytest.mark.parametrize("kind, url_end, path", [
+    ("openai", "", "/v1/chat/completions"),
+    ("openai", "/", "/v1/chat/completions"),
+    ("openai", "/v1", "/v1/chat/completions"),
+    ("openai", "/v1/", "/v1/chat/completions"),
+    ("openai", "/v1/chat/completions", "/v1/chat/completions"),
+    ("openai", "/other/v1", "/other/v1/chat/completions"),
+    ("ollama", "/", "/api/chat"),
+    ("ollama", "/api/chat", "/api/chat"),
+])
+def test_urls(start, kind, url_end, path):
+    events, content_type = {"openai": (openai_events("ok"), "text/event-stream"),
+                            "ollama": (ollama_events("ok"), "application/x-ndjson")}[kind]
+    with FakeModel([stream(events, content_type)]) as model:
+        daemon = start(provider(model, kind, url=model.url + url_end))
         assert chat(daemon)["text"] == "ok"
-        assert model.requests[0].path == "/v1/chat/completions"
+        assert model.requests[0].path == path
 
 
 def test_unix_socket(start, tmp_path):

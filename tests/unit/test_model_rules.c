@@ -177,6 +177,7 @@ static const struct {
     {"fenced JSON", PROVIDER_SQL, "Here:\n```json\n{\"sql\":\"SELECT 1\"}\n```\nDone", "SELECT 1",
         NULL},
     {"fenced SQL", PROVIDER_SQL, "```sql\nSELECT 1;\n```", "SELECT 1;", NULL},
+    {"a fence in JSON", PROVIDER_SQL, "{\"sql\":\"```sql\\nSELECT 1\\n```\"}", "SELECT 1", NULL},
     {"a fence that does not end", PROVIDER_SQL, "```sql\nSELECT 1", "SELECT 1", NULL},
     {"bare SQL", PROVIDER_SQL, "select 1", "select 1", NULL},
     {"bare WITH", PROVIDER_SQL, "WITH a AS (SELECT 1) SELECT * FROM a",
