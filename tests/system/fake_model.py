@@ -152,6 +152,15 @@ def late(seconds, answer):
     return wait
 
 
+def held(go_on, answer):
+    """Waits for the test's event."""
+    async def wait(request, reply):
+        while not go_on.is_set():
+            await asyncio.sleep(0.001)
+        await answer(request, reply)
+    return wait
+
+
 def flood(total=100 << 20):
     """A body without an end in sight."""
     async def answer(request, reply):

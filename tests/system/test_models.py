@@ -11,7 +11,7 @@ import time
 import pytest
 
 import process
-from fake_model import (FakeModel, and_close, closed_port, cut, flood, hang, late, ollama_events, openai_events,
+from fake_model import (FakeModel, and_close, closed_port, cut, flood, hang, held, late, ollama_events, openai_events,
                         refuse, say, sse, stream)
 
 TYPES = ["openai", "ollama"]
@@ -464,12 +464,16 @@ def test_concurrency_is_held(start):
 
 
 def test_clients_take_turns(start):
-    with FakeModel([late(0.02, say("ok"))]) as model:
+    go_on = threading.Event()
+    with FakeModel([held(go_on, say("ok"))]) as model:
         daemon = start(provider(model, concurrency=1, queue=16))
         many, one = daemon.client(), daemon.client()
         many_sent = [many.send("ask", {"question": f"many {number}", "route": "chat"}) for number in range(16)]
-        process.wait_until(lambda: model.requests)
-        one.ask("one", route="chat")
+        process.wait_until(lambda: state_of(daemon)["waiting"] == 15)
+        msgid = one.send("ask", {"question": "one", "route": "chat"})
+        process.wait_until(lambda: state_of(daemon)["waiting"] == 16)
+        go_on.set()
+        one.wait(msgid)
         served = [request.messages[-1]["content"] for request in model.requests]
         assert served.index("one") <= 3
         for msgid in many_sent:
@@ -479,16 +483,11 @@ def test_clients_take_turns(start):
 def test_overloaded(start):
     with FakeModel([hang()]) as model:
         daemon = start(provider(model, concurrency=1, queue=1))
-        threads = [threading.Thread(target=chat_error, args=(daemon, f"question {number}"), kwargs={"timeout_ms": 2000})
-                   for number in range(2)]
-        for thread in threads:
-            thread.start()
-        process.wait_until(lambda: [one for one in daemon.stats()["workers"]
-                                    if one["role"] == "inference" and one["in_flight"] == 2])
+        for number, client in enumerate([daemon.client(), daemon.client()]):
+            client.send("ask", {"question": f"question {number}", "route": "chat"})
+            process.wait_until(lambda: (state_of(daemon)["calls"], state_of(daemon)["waiting"]) == (1, number))
         error = chat_error(daemon, "one too many")
-        assert error.code == "overloaded" and error.error["retry_after_ms"] > 0
-        for thread in threads:
-            thread.join()
+        assert error.code == "overloaded" and error.error["retry_after_ms"] > 0 and len(model.requests) == 1
 
 
 def test_leaving_ends_the_call(start):
