@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "worker/prompt_fence.h"
 
 struct schema {
 	char *database;
@@ -28,7 +29,8 @@ struct generation {
 	size_t provider; /* which one works on it */
 	size_t asked, failed; /* of those so far */
 	const char *unread_by; /* whose completion call.unread is; NULL: none came */
-	struct error error; /* of the last one that declined, or of the one that failed */
+	struct error error; /* of the last one that declined, or of those that failed */
+	struct buffer failures; /* "name: why" of each that failed, each behind a NUL */
 	bool starting; /* in generate: done must not free it */
 	bool declined; /* or failed: the next one is to be asked */
 	bool finished; /* the router has its response */
@@ -134,6 +136,7 @@ static void finish(struct generation *generation)
 	LIST_REMOVE(generation, link);
 	generation->all->count--;
 	buffer_deinit(&generation->strings);
+	buffer_deinit(&generation->failures);
 	buffer_deinit(&generation->call.answer);
 	buffer_deinit(&generation->call.cache_key);
 	buffer_deinit(&generation->call.unread);
@@ -218,11 +221,34 @@ static void answer_unread(struct generation *generation, const struct error *err
 	finish(generation);
 }
 
+/* All that failed, and why. Each has an equal part of the room, so that the last one is named, too.
+ */
+static void name_failures(const struct generation *generation, struct error *error)
+{
+	static const size_t between = sizeof("; ") - 1;
+	CLEAN(buffer) struct buffer detail = BUFFER_INIT;
+	struct bytes left = bytes_of_buffer(&generation->failures);
+	size_t room = sizeof(error->detail) - 1;
+
+	for (size_t count = generation->failed; count > 0; count--) {
+		struct bytes failure = bytes_of_string(left.data);
+		struct bytes shown = prompt_fence_cut(failure, room / count - between);
+
+		buffer_append_string(&detail, detail.size > 0 ? "; " : "");
+		buffer_append_bytes(&detail, shown);
+		room -= shown.size + between;
+		left = bytes_of(left.data + failure.size + 1, left.size - failure.size - 1);
+	}
+	error_set_detail(error, "%s", buffer_string(&detail));
+}
+
 /* Nobody is left to ask. */
 static void give_up(struct generation *generation)
 {
 	struct error error = generation->error;
 
+	if (generation->failed > 0)
+		name_failures(generation, &error);
 	if (generation->asked == 0)
 		no_model(generation, &error);
 	/* Who gave too little time is told so, whatever the providers say of it. */
@@ -248,24 +274,21 @@ static void keep_error(struct generation *generation, const struct error *error)
 	const char *name = generation->all->providers[generation->provider].settings->name;
 	int64_t retry_after_ms = generation->error.retry_after_ms;
 	enum error_code code = ERROR_MODEL_ERROR;
-	char before[sizeof(error->detail)];
 
 	if (error->code == ERROR_UNANSWERABLE) {
 		if (generation->failed == 0)
 			generation->error = *error;
 		return;
 	}
-	memcpy(before, generation->error.detail, sizeof(before));
 	/* Only where all of them have too much to do it is no failure. */
 	if (error->code == ERROR_OVERLOADED &&
 	    (generation->failed == 0 || generation->error.code == ERROR_OVERLOADED))
 		code = ERROR_OVERLOADED;
-	if (generation->failed++ == 0)
-		before[0] = '\0';
+	generation->failed++;
+	buffer_printf(&generation->failures, "%s: %s", name, error->message);
+	buffer_append(&generation->failures, "", 1);
 	error_set(&generation->error, code, "no provider could be asked successfully");
 	generation->error.retry_after_ms = sooner(retry_after_ms, error->retry_after_ms);
-	error_set_detail(&generation->error, "%.400s%s%s: %.500s", before, *before ? "; " : "",
-	    name, error->message);
 }
 
 /* One provider works on it now; it may be done before this returns. */

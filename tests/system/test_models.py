@@ -414,6 +414,17 @@ def test_all_failed_names_each(start):
         assert "one: HTTP status 500: sick; two: the connection broke" in error.error["detail"]
 
 
+def test_each_of_many_is_named_however_much_they_say(start):
+    """Cut to whole characters, and all in one message that fits."""
+    with FakeModel([refuse(500, "über" * 100)]) as model:
+        daemon = start(*[{**provider(model), "name": f"the-{number}th-provider"} for number in range(12)])
+        said = chat_error(daemon).error["detail"].split("; ")
+        assert [one.split(": ")[0] for one in said] == [f"the-{number}th-provider" for number in range(12)]
+        assert all("HTTP status 500: über" in one for one in said)
+        # Nor is systemd told of each that a worker has not told of yet.
+        assert len(daemon.read_notifications()) <= 4
+
+
 def test_breaker(start):
     with FakeModel([refuse(500, "sick")]) as model:
         daemon = start(provider(model))
