@@ -53,6 +53,9 @@ static const char *first_trouble(const struct router *router)
 
 		if (strcmp(provider->state, "ready") == 0)
 			continue;
+		/* Not which: they come one after the other, and each text goes to systemd. */
+		if (strcmp(provider->state, "connecting") == 0)
+			return "no inference worker has told of all providers yet";
 		snprintf(text, sizeof(text), "provider %s is %s: %.160s", provider->name,
 		    provider->state, provider->last_error);
 		return text;

@@ -132,12 +132,19 @@ class Daemon:
             return None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
+
+        def stopped():
+            """the end of optimaxd"""
+            self.read_notifications()
+            return self.process.poll() is not None
+
         try:
-            return self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
+            process.wait_until(stopped, timeout)
+        except AssertionError:
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"optimaxd did not stop within {timeout} s:\n{self.log()[-4000:]}")
+            raise AssertionError(f"optimaxd did not stop within {timeout} s:\n{self.log()[-4000:]}") from None
+        return self.process.returncode
 
     def close(self):
         """Stops it and leaves nothing behind. Fails where a sanitizer complained."""
@@ -184,6 +191,7 @@ class Daemon:
 
     def call(self, method, params=None, control=False):
         """One request on a connection of its own."""
+        self.read_notifications()  # ten that nobody reads make sd_notify, and so optimaxd, wait
         with Client(self.control if control else self.socket, 60.0) as client:
             return client.call(method, params)
 
