@@ -1,7 +1,7 @@
 /*
  * How one kind of model server speaks: the path, the body of a request and the meaning of an
  * event of its answer. One table per kind, in provider_ollama.c and provider_openai.c; all else
- * (turns, time, retries, the breaker, the cache) is model.c's, for every kind alike.
+ * (time, retries, the breaker, the cache) is model.c's, for every kind alike.
  */
 #pragma once
 
