@@ -85,6 +85,15 @@ bool bytes_are_utf8(struct bytes bytes)
 	return true;
 }
 
+struct bytes bytes_cut(struct bytes text, size_t max_size)
+{
+	if (text.size <= max_size)
+		return text;
+	while (max_size > 0 && ((unsigned char)text.data[max_size] & 0xc0) == 0x80)
+		max_size--;
+	return bytes_of(text.data, max_size);
+}
+
 char *bytes_to_string(struct bytes bytes)
 {
 	char *string;

@@ -56,6 +56,9 @@ int bytes_compare(struct bytes a, struct bytes b);
 /* Whether the bytes are well-formed UTF-8 (Unicode 15, table 3-7); NUL is well-formed. */
 bool bytes_are_utf8(struct bytes bytes);
 
+/* The text, cut at or before max_size bytes where a character of UTF-8 ends. */
+struct bytes bytes_cut(struct bytes text, size_t max_size);
+
 /* A NUL-terminated heap copy; NULL for an absent view. The caller frees it. */
 char *bytes_to_string(struct bytes bytes);
 

@@ -92,17 +92,6 @@ static void weigh(
 	decide(log_odds, min_confidence, classification);
 }
 
-/* Never within a character. */
-static struct bytes shorten(struct bytes text)
-{
-	if (text.size <= CLASSIFY_BYTES_MAX)
-		return text;
-	text.size = CLASSIFY_BYTES_MAX;
-	while (text.size > 0 && ((unsigned char)text.data[text.size] & 0xc0) == 0x80)
-		text.size--;
-	return text;
-}
-
 static void decide_corrected(enum route route, struct classification *classification)
 {
 	double weight = signal_rows[SIGNAL_CORRECTION].weight;
@@ -121,7 +110,7 @@ void classify(struct bytes text, const struct vocabulary *vocabulary,
 	struct signals signals;
 	struct tokens tokens;
 
-	text = shorten(text);
+	text = bytes_cut(text, CLASSIFY_BYTES_MAX);
 	classification->reason_count = 0;
 	if (correction != ROUTE_UNSURE) {
 		decide_corrected(correction, classification);

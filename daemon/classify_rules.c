@@ -197,20 +197,10 @@ static void apply_keywords(
 	}
 }
 
-static struct bytes shorten(struct bytes text)
-{
-	if (text.size <= PATTERN_TEXT_MAX)
-		return text;
-	text.size = PATTERN_TEXT_MAX;
-	while (text.size > 0 && ((unsigned char)text.data[text.size] & 0xc0) == 0x80)
-		text.size--;
-	return text;
-}
-
 static void apply_patterns(
     const struct classifier *classifier, struct bytes text, struct signals *signals)
 {
-	text = shorten(text);
+	text = bytes_cut(text, PATTERN_TEXT_MAX);
 	for (size_t i = 0; i < classifier->pattern_count; i++) {
 		const struct pattern *pattern = &classifier->patterns[i];
 		const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(classifier->match);

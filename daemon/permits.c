@@ -81,7 +81,7 @@ static void grant_free(struct permit_provider *provider)
 	}
 }
 
-static void unknown(struct error *error)
+static void set_config_changed(struct error *error)
 {
 	error_set(error, ERROR_OVERLOADED, "the configuration has changed");
 	error->retry_after_ms = 1;
@@ -92,7 +92,7 @@ static void put_out_all(struct permit_provider *provider)
 	struct error error;
 	struct turn *turn;
 
-	unknown(&error);
+	set_config_changed(&error);
 	while ((turn = TAILQ_FIRST(&provider->turns.queue))) {
 		turns_leave(&provider->turns, turn);
 		refuse(of_turn(turn), &error);
@@ -209,7 +209,7 @@ void permits_ask(struct permits *permits, struct permit *permit, struct bytes na
 	permits_drop(permit);
 	provider = find(permits, name);
 	if (!provider || !provider->configured) {
-		unknown(&error);
+		set_config_changed(&error);
 		refuse(permit, &error);
 		return;
 	}

@@ -5,7 +5,6 @@
 #include <strings.h>
 
 #include "common/limits.h"
-#include "worker/prompt_fence.h"
 
 static const char sql_schema[] =
     "{\"type\":\"object\",\"properties\":{\"sql\":{\"type\":\"string\"}},"
@@ -252,7 +251,7 @@ int completion_read(
 
 void completion_unread(enum provider_job job, struct bytes completion, struct buffer *ret_unread)
 {
-	struct bytes text = prompt_fence_cut(trim(completion), LIMIT_SQL_BYTES);
+	struct bytes text = bytes_cut(trim(completion), LIMIT_SQL_BYTES);
 
 	if (ret_unread->size == 0 && provider_job_makes_sql(job) && bytes_are_utf8(text) &&
 	    !(text.size > 0 && memchr(text.data, '\0', text.size)))

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "worker/prompt_fence.h"
 
 struct schema {
 	char *database;
@@ -232,7 +231,7 @@ static void name_failures(const struct generation *generation, struct error *err
 
 	for (size_t count = generation->failed; count > 0; count--) {
 		struct bytes failure = bytes_of_string(left.data);
-		struct bytes shown = prompt_fence_cut(failure, room / count - between);
+		struct bytes shown = bytes_cut(failure, room / count - between);
 
 		buffer_append_string(&detail, detail.size > 0 ? "; " : "");
 		buffer_append_bytes(&detail, shown);

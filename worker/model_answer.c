@@ -41,15 +41,12 @@ struct bytes model_wire_error(const json_t *event)
 /* A server's words in an error of ours: one line, short, whole characters. */
 static struct bytes quotable(struct bytes said, char text[static SAID_BYTES_MAX + 1])
 {
-	size_t size = said.size < SAID_BYTES_MAX ? said.size : SAID_BYTES_MAX;
-
-	while (size > 0 && size < said.size && ((unsigned char)said.data[size] & 0xc0) == 0x80)
-		size--;
-	if (size == 0 || !bytes_are_utf8(bytes_of(said.data, size)))
+	said = bytes_cut(said, SAID_BYTES_MAX);
+	if (said.size == 0 || !bytes_are_utf8(said))
 		return bytes_of_string("");
-	for (size_t i = 0; i < size; i++)
+	for (size_t i = 0; i < said.size; i++)
 		text[i] = (unsigned char)said.data[i] < ' ' ? ' ' : said.data[i];
-	return bytes_of(text, size);
+	return bytes_of(text, said.size);
 }
 
 /* ---- the answer ---- */

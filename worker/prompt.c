@@ -39,7 +39,7 @@ static void read_history(struct filling *filling, size_t max_bytes)
 			    (PROMPT_HISTORY_TURNS - 1) * sizeof(turn));
 			filling->turn_count--;
 		}
-		turn.content = prompt_fence_cut(turn.content, TURN_BYTES_MAX);
+		turn.content = bytes_cut(turn.content, TURN_BYTES_MAX);
 		filling->turns[filling->turn_count++] = turn;
 	}
 	for (first = filling->turn_count; first > 0; first--) {

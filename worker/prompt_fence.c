@@ -70,18 +70,9 @@ void prompt_fence_text(struct bytes text, struct buffer *buffer)
 	}
 }
 
-struct bytes prompt_fence_cut(struct bytes text, size_t max_bytes)
-{
-	if (text.size <= max_bytes)
-		return text;
-	while (max_bytes > 0 && ((unsigned char)text.data[max_bytes] & 0xc0) == 0x80)
-		max_bytes--;
-	return bytes_of(text.data, max_bytes);
-}
-
 void prompt_fence_line(struct bytes text, size_t max_bytes, struct buffer *buffer)
 {
-	struct bytes cut = prompt_fence_cut(text, max_bytes);
+	struct bytes cut = bytes_cut(text, max_bytes);
 	size_t at = buffer->size;
 
 	prompt_fence_text(cut, buffer);

@@ -15,5 +15,3 @@ void prompt_fence(const char *tag, struct bytes text, struct buffer *buffer);
 void prompt_fence_text(struct bytes text, struct buffer *buffer);
 /* The same in one line, cut at a character's end after max_bytes. */
 void prompt_fence_line(struct bytes text, size_t max_bytes, struct buffer *buffer);
-/* The text up to a character's end at or before max_bytes. */
-struct bytes prompt_fence_cut(struct bytes text, size_t max_bytes);
