@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "worker/failures.h"
 
 struct schema {
 	char *database;
@@ -26,10 +27,10 @@ struct generation {
 	struct bytes permit; /* the provider that it may call without asking; absent: none */
 	uint32_t permit_msgid; /* of the request for a permit that was sent last; 0: none */
 	size_t provider; /* which one works on it */
-	size_t asked, failed; /* of those so far */
+	size_t asked; /* of those so far */
 	const char *unread_by; /* whose completion call.unread is; NULL: none came */
-	struct error error; /* of the last one that declined, or of those that failed */
-	struct buffer failures; /* "name: why" of each that failed, each behind a NUL */
+	struct error error; /* of the last one that declined */
+	struct failures failures; /* which say more than that another one declined: they may pass */
 	bool starting; /* in generate: done must not free it */
 	bool declined; /* or failed: the next one is to be asked */
 	bool finished; /* the router has its response */
@@ -135,7 +136,7 @@ static void finish(struct generation *generation)
 	LIST_REMOVE(generation, link);
 	generation->all->count--;
 	buffer_deinit(&generation->strings);
-	buffer_deinit(&generation->failures);
+	failures_deinit(&generation->failures);
 	buffer_deinit(&generation->call.answer);
 	buffer_deinit(&generation->call.cache_key);
 	buffer_deinit(&generation->call.unread);
@@ -220,38 +221,17 @@ static void answer_unread(struct generation *generation, const struct error *err
 	finish(generation);
 }
 
-/* All that failed, and why. Each has an equal part of the room, so that the last one is named, too.
- */
-static void name_failures(const struct generation *generation, struct error *error)
-{
-	static const size_t between = sizeof("; ") - 1;
-	CLEAN(buffer) struct buffer detail = BUFFER_INIT;
-	struct bytes left = bytes_of_buffer(&generation->failures);
-	size_t room = sizeof(error->detail) - 1;
-
-	for (size_t count = generation->failed; count > 0; count--) {
-		struct bytes failure = bytes_of_string(left.data);
-		struct bytes shown = bytes_cut(failure, room / count - between);
-
-		buffer_append_string(&detail, detail.size > 0 ? "; " : "");
-		buffer_append_bytes(&detail, shown);
-		room -= shown.size + between;
-		left = bytes_of(left.data + failure.size + 1, left.size - failure.size - 1);
-	}
-	error_set_detail(error, "%s", buffer_string(&detail));
-}
-
 /* Nobody is left to ask. */
 static void give_up(struct generation *generation)
 {
 	struct error error = generation->error;
 
-	if (generation->failed > 0)
-		name_failures(generation, &error);
+	if (generation->failures.count > 0)
+		failures_tell(&generation->failures, &error);
 	if (generation->asked == 0)
 		no_model(generation, &error);
 	/* Who gave too little time is told so, whatever the providers say of it. */
-	else if (generation->failed > 0 &&
+	else if (generation->failures.count > 0 &&
 	         clock_now_ms() + TIMER_SLACK_MS >= generation->deadline_ms)
 		error_set(&error, ERROR_TIMEOUT, "no provider answered in the time of the request");
 	else if (generation->unread_by) {
@@ -259,35 +239,6 @@ static void give_up(struct generation *generation)
 		return;
 	}
 	fail(generation, &error);
-}
-
-/* 0: not said. */
-static int64_t sooner(int64_t a_ms, int64_t b_ms)
-{
-	return a_ms == 0 || (b_ms > 0 && b_ms < a_ms) ? b_ms : a_ms;
-}
-
-/* A failure says more than that another one declined: it may pass. */
-static void keep_error(struct generation *generation, const struct error *error)
-{
-	const char *name = generation->all->providers[generation->provider].settings->name;
-	int64_t retry_after_ms = generation->error.retry_after_ms;
-	enum error_code code = ERROR_MODEL_ERROR;
-
-	if (error->code == ERROR_UNANSWERABLE) {
-		if (generation->failed == 0)
-			generation->error = *error;
-		return;
-	}
-	/* Only where all of them have too much to do it is no failure. */
-	if (error->code == ERROR_OVERLOADED &&
-	    (generation->failed == 0 || generation->error.code == ERROR_OVERLOADED))
-		code = ERROR_OVERLOADED;
-	generation->failed++;
-	buffer_printf(&generation->failures, "%s: %s", name, error->message);
-	buffer_append(&generation->failures, "", 1);
-	error_set(&generation->error, code, "no provider could be asked successfully");
-	generation->error.retry_after_ms = sooner(retry_after_ms, error->retry_after_ms);
 }
 
 /* One provider works on it now; it may be done before this returns. */
@@ -367,15 +318,18 @@ static void on_want_permit(struct provider_call *call)
 static void on_done(struct provider_call *call, const struct error *error)
 {
 	struct generation *generation = call->owner;
+	const char *provider = generation->all->providers[generation->provider].settings->name;
 
 	if (!error) {
 		answer(generation);
 		return;
 	}
-	keep_error(generation, error);
+	if (error->code == ERROR_UNANSWERABLE)
+		generation->error = *error;
+	else
+		failures_add(&generation->failures, provider, error);
 	if (call->unread.size > 0 && !generation->unread_by)
-		generation->unread_by =
-		    generation->all->providers[generation->provider].settings->name;
+		generation->unread_by = provider;
 	/* What was begun by one can't be finished by another. */
 	if (generation->streamed)
 		generation->provider = generation->all->provider_count;

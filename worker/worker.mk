@@ -80,6 +80,7 @@ libmodel_a_SOURCES = \
 	worker/completion.c worker/completion.h \
 	worker/completion_cache.c worker/completion_cache.h \
 	worker/event_stream.c worker/event_stream.h \
+	worker/failures.c worker/failures.h \
 	worker/hardness.c worker/hardness.h \
 	worker/http.c worker/http.h \
 	worker/key_file.c worker/key_file.h \
