@@ -74,6 +74,11 @@ bool flight_leave(struct waiter *waiter)
 	return LIST_EMPTY(&flight->waiters) && !flight->over;
 }
 
+bool flight_is_awaited(const struct flight *flight)
+{
+	return !LIST_EMPTY(&flight->waiters);
+}
+
 int64_t flight_latest_deadline(const struct flight *flight)
 {
 	const struct waiter *waiter;

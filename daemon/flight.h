@@ -74,6 +74,7 @@ void flight_close(struct flight *flight);
 void flight_add(struct flight *flight, struct waiter *waiter, bool joined);
 /* True where nobody waits for the job any more. */
 bool flight_leave(struct waiter *waiter);
+bool flight_is_awaited(const struct flight *flight);
 int64_t flight_latest_deadline(const struct flight *flight);
 /* Whether anybody wants the text as it comes. */
 bool flight_wants_text(const struct flight *flight);

@@ -178,6 +178,12 @@ void permits_drop(struct permit *permit)
 	forget_if_idle(provider);
 }
 
+void permits_stop_waiting(struct permit *permit)
+{
+	if (!permit->held)
+		permits_drop(permit);
+}
+
 struct bytes permits_offer(struct permits *permits, struct permit *permit, int64_t client)
 {
 	struct permit_provider *provider = TAILQ_FIRST(&permits->providers);

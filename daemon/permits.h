@@ -46,3 +46,5 @@ void permits_ask(
     struct permits *permits, struct permit *permit, struct bytes provider, int64_t client);
 /* Lets go. Nothing where it has none and waits for none. */
 void permits_drop(struct permit *permit);
+/* Waits no longer, and gets no answer; one that is held is kept. */
+void permits_stop_waiting(struct permit *permit);

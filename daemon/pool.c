@@ -219,7 +219,8 @@ static void take_delta(struct pool_worker *worker, const struct rpc_message *mes
 		flight_pass(&job->flight, params.pairs);
 }
 
-/* The one request of workers: for a permit. A job that has ended since needs none any more. */
+/* The one request of workers: for a permit. A job that has ended since, or that nobody waits for
+ * any more, needs none. */
 static void take_request(struct pool_worker *worker, const struct rpc_message *message)
 {
 	struct permit_params params;
@@ -235,7 +236,7 @@ static void take_request(struct pool_worker *worker, const struct rpc_message *m
 		return;
 	}
 	job = find_sent(worker, (uint32_t)params.msgid);
-	if (!job || job->id != MESSAGE_ID_GENERATE)
+	if (!job || job->id != MESSAGE_ID_GENERATE || !flight_is_awaited(&job->flight))
 		return;
 	job_ask_permit(job, message->msgid, params.provider);
 }
@@ -412,7 +413,10 @@ void pool_leave(struct waiter *waiter)
 		job_free(job);
 		return;
 	}
-	/* Its worker is busy until it has answered; only then can it get another job. */
+	/* Its worker is busy until it has answered; only then can it get another job. It may be
+	 * calling, so a permit is held until then, too; but it takes nobody's place in the queue
+	 * for one. */
+	permits_stop_waiting(&job->permit);
 	flight_close(&job->flight);
 	job_hold(job, false);
 	message_pack_cancel(&message, job->msgid);

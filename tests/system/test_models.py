@@ -498,7 +498,9 @@ def test_overloaded(start):
             client.send("ask", {"question": f"question {number}", "route": "chat"})
             process.wait_until(lambda: (state_of(daemon)["calls"], state_of(daemon)["waiting"]) == (1, number))
         error = chat_error(daemon, "one too many")
-        assert error.code == "overloaded" and error.error["retry_after_ms"] > 0 and len(model.requests) == 1
+        assert error.code == "overloaded" and error.error["retry_after_ms"] > 0
+        process.wait_until(lambda: model.requests)
+        assert len(model.requests) == 1
 
 
 def test_leaving_ends_the_call(start):

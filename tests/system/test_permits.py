@@ -1,7 +1,9 @@
 """`concurrency` and `queue` of a provider, over all inference workers: the router holds the permits."""
 
 import asyncio
+import os
 import random
+import signal
 import threading
 
 import pytest
@@ -111,7 +113,38 @@ def test_the_queue_takes_as_many_as_it_says(start):
         clients[4].cancel(msgids[4])
         assert clients[4].wait_reply(msgids[4])[0]["code"] == "cancelled"
         ask_all(clients[5], ["now there is room"])
-        process.wait_until(lambda: in_flight(daemon) == 5)
+        process.wait_until(lambda: calls_and_waiting(daemon) == (2, 3))
+
+
+def test_who_leaves_takes_nobodys_place(start):
+    """At once, and not when the worker has heard of it."""
+    with FakeModel([hang()]) as model:
+        daemon = start(provider(model, concurrency=1, queue=1), workers=1)
+        ask_all(daemon.client(), ["one that is asked"])
+        process.wait_until(lambda: calls_and_waiting(daemon) == (1, 0))
+        client = daemon.client()
+        msgid, = ask_all(client, ["one that waits"])
+        process.wait_until(lambda: calls_and_waiting(daemon) == (1, 1))
+        worker = daemon.kill("inference", signal.SIGSTOP)
+        try:
+            client.cancel(msgid)
+            assert client.wait_reply(msgid)[0]["code"] == "cancelled"
+            assert calls_and_waiting(daemon) == (1, 0)
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        # Nor does one that comes to ask when nobody waits for it any more.
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            msgid, = ask_all(client, ["one that has not asked yet"])
+            process.wait_until(lambda: in_flight(daemon) >= 2)
+            client.cancel(msgid)
+            assert client.wait_reply(msgid)[0]["code"] == "cancelled"
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        process.wait_until(lambda: in_flight(daemon) == 1)
+        assert calls_and_waiting(daemon) == (1, 0)
+        ask_all(client, ["one that gets the place"])
+        process.wait_until(lambda: calls_and_waiting(daemon) == (1, 1))
 
 
 def test_permits_of_a_worker_that_dies_come_back(start):
