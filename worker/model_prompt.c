@@ -7,9 +7,23 @@
 #include "worker/prompt.h"
 
 enum {
-	BYTES_PER_TOKEN = 3, /* fewer than most texts have, so that nothing is cut */
+	/* Fewer than most texts have, so that nothing is cut: of ASCII, and of all else, whose
+	 * characters have two bytes and more. */
+	ASCII_PER_TOKEN = 3,
+	OTHER_PER_TOKEN = 2,
+	TOKENS_PER_MESSAGE = 16, /* what the model's template puts around it */
 	CONTEXT_TOKENS_MIN = 4096,
 };
+
+static int64_t tokens_of(struct bytes text)
+{
+	int64_t ascii = 0;
+
+	for (size_t i = 0; i < text.size; i++)
+		ascii += (unsigned char)text.data[i] < 0x80;
+	return TOKENS_PER_MESSAGE + ascii / ASCII_PER_TOKEN +
+	       ((int64_t)text.size - ascii) / OTHER_PER_TOKEN;
+}
 
 static int add_message(
     json_t *messages, const char *role, struct bytes content, struct model_prompt *prompt)
@@ -18,7 +32,7 @@ static int add_message(
 	json_t *message =
 	    json_pack("{ss so}", "role", role, "content", json_stringn(text, content.size));
 
-	prompt->size += content.size;
+	prompt->tokens += tokens_of(content);
 	return json_array_append_new(messages, message);
 }
 
@@ -69,9 +83,8 @@ static const char *choose_model(
 }
 
 /* A power of two, so that it seldom changes. */
-static int64_t context_for(size_t prompt_bytes, int64_t max_tokens)
+static int64_t context_for(int64_t needed)
 {
-	int64_t needed = (int64_t)prompt_bytes / BYTES_PER_TOKEN + max_tokens;
 	int64_t context = CONTEXT_TOKENS_MIN;
 
 	while (context < needed)
@@ -123,7 +136,7 @@ int model_prompt_init(struct model_prompt *prompt, const struct child_provider *
 	request.messages = build_messages(settings, call, prompt, ret_error);
 	if (!request.messages)
 		return (int)ret_error->code;
-	context = context_for(prompt->size, settings->max_tokens);
+	context = context_for(prompt->tokens + settings->max_tokens);
 	if (context > *context_tokens)
 		*context_tokens = context;
 	request.context_tokens = *context_tokens;

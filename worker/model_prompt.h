@@ -11,7 +11,7 @@
 struct model_prompt {
 	struct buffer body;
 	struct buffer key; /* exact prompt, model and parameters */
-	size_t size; /* bytes of all messages */
+	int64_t tokens; /* of all messages, rather too many */
 	const char *model; /* that is asked for; the configuration's */
 };
 

@@ -78,6 +78,9 @@ def test_ollama_request_shape(start):
         # Another value would make the server load the model again.
         chat(daemon, "short")
         assert model.requests[2].body["options"]["num_ctx"] == 16384
+        # What is not ASCII has more tokens for its bytes.
+        chat(daemon, "長い" * 5400)
+        assert model.requests[3].body["options"]["num_ctx"] == 32768
 
 
 def test_history_comes_between(start):
