@@ -28,7 +28,7 @@
 
 enum {
 	REFUSAL_BYTES_MAX = 8 * 1024, /* of the body of a status other than 200 */
-	SLOW_MS = 5000, /* who got nothing for so long has met a failure of the server's */
+	SLOW_MS = 5000, /* who heard nothing for so long has met a failure of the server's */
 	AT_ONCE_US = 1000, /* an answer that comes so fast was not streamed */
 };
 
@@ -55,6 +55,7 @@ struct model_call {
 	struct event *timer;
 	int64_t began_ms, deadline_ms, sent_us, first_token_us;
 	int64_t timer_ms; /* when the timer is due, but for the deadline */
+	int64_t heard_ms; /* when the last event came, or it was asked */
 	uint32_t generation; /* of the cache, when it began */
 	unsigned attempts;
 	long status;
@@ -190,6 +191,12 @@ static void set_timer(struct model_call *call, int64_t wait_ms)
 	arm_timer(call);
 }
 
+static void await_event(struct model_call *call)
+{
+	call->heard_ms = clock_now_ms();
+	set_timer(call, call->model->provider->settings->first_token_ms);
+}
+
 /* The provider's time, or what the request leaves. */
 static void set_deadline(struct model_call *call)
 {
@@ -217,7 +224,7 @@ static bool on_body(void *owner, struct bytes bytes)
 		bool going_on = model_answer_take(&call->answer, bytes);
 
 		if (call->answer.events != before)
-			set_timer(call, call->model->provider->settings->first_token_ms);
+			await_event(call);
 		return going_on;
 	}
 	if (call->refusal.size + bytes.size > REFUSAL_BYTES_MAX)
@@ -391,7 +398,7 @@ static void send_request(struct model_call *call)
 		fail(call, &error);
 		return;
 	}
-	set_timer(call, settings->first_token_ms);
+	await_event(call);
 }
 
 /* ---- permits ---- */
@@ -435,12 +442,6 @@ void model_permit(struct provider *provider, struct provider_call *call, const s
 		begin(waiting);
 }
 
-/* Since the last event of its answer, or since it was asked. */
-static int64_t silent_ms(const struct model_call *call, int64_t now_ms)
-{
-	return now_ms - (call->timer_ms - call->model->provider->settings->first_token_ms);
-}
-
 static void out_of_time(struct model_call *call)
 {
 	int64_t now_ms = clock_now_ms(), waited_ms = now_ms - call->sent_us / 1000;
@@ -456,7 +457,7 @@ static void out_of_time(struct model_call *call)
 		    (long long)waited_ms, over ? ", all the time there was" : "");
 	drop_transfer(call);
 	/* Somebody's short time says nothing of the server. */
-	if (call->state == CALL_WAITING || (over && silent_ms(call, now_ms) < SLOW_MS))
+	if (call->state == CALL_WAITING || (over && now_ms - call->heard_ms < SLOW_MS))
 		fail(call, &error);
 	else
 		fail_server(call, &error);
