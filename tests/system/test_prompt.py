@@ -45,6 +45,23 @@ def test_shown_is_sent(start):
         assert "user: How many orders?" in text and text.count("</question>") == 1
 
 
+@pytest.mark.parametrize("job, params", [("chat", {"route": "chat"}), ("route", {})])
+def test_shown_is_sent_for_other_jobs(start, job, params):
+    def answer(request):
+        return '{"route": "chat"}' if "You decide" in request.messages[0]["content"] else "Fine, thanks"
+    with FakeModel([say(answer)]) as model:
+        daemon = start(model)
+        daemon.configure({"routing": {"min_confidence": 1}})
+        daemon.call("reload", control=True)
+        history = [{"role": "user", "content": "How are things?"}, {"role": "assistant", "content": "Well."}]
+        for more in ({}, {"history": history}):
+            model.script(say(answer))
+            shown = daemon.call("prompt", {"question": "things of late", "job": job, **more})
+            assert shown["job"] == job and not model.requests
+            assert daemon.ask("things of late", **params, **more)["text"] == "Fine, thanks"
+            assert model.requests[0].messages == shown["messages"]
+
+
 @pytest.mark.parametrize("params, wanted", [
     ({"question": " "}, "blank"),
     ({"question": "a", "job": "poem"}, "sql, route or chat"),
