@@ -1,6 +1,6 @@
 /*
- * Places in a statement's text that its parse tree does not tell, for errors. It reads tokens as
- * PostgreSQL's scanner does; what is allowed is never decided here.
+ * Places in a statement's text that its parse tree does not tell, for errors. What is allowed is
+ * never decided here.
  */
 #pragma once
 
@@ -12,5 +12,3 @@
 size_t sql_places_start(struct bytes sql, size_t at);
 /* The FOR of the first locking clause behind `at`; `at` where none is found. */
 long sql_places_locking(struct bytes sql, long at);
-/* The bracket with which more than `levels` are open, or -1. */
-long sql_places_too_deep(struct bytes sql, unsigned levels);

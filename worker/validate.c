@@ -2,12 +2,14 @@
 
 #include <pg_query.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/limits.h"
 #include "worker/sql_places.h"
+#include "worker/sql_weight.h"
 #include "worker/validate_tree.h"
 
 static const char *const code_names[] = {
@@ -84,6 +86,24 @@ static bool refuse_depth(struct validation *validation)
 	    validation_place(validation), TREE_DEPTH_MAX);
 }
 
+/* A view's body is as long as its owner made it. */
+static bool check_weight(struct validation *validation)
+{
+	size_t weight_max = validation->view ? SIZE_MAX : SQL_WEIGHT_MAX;
+	struct sql_weight weight;
+	enum sql_excess excess = sql_weigh(validation->sql, weight_max, &weight);
+
+	if (excess == SQL_WITHIN)
+		return true;
+	validation->location = (long)weight.place;
+	if (excess == SQL_TOO_DEEP)
+		return refuse_depth(validation);
+	return validation_refuse(validation, CHECK_TOO_LONG,
+	    "the statement has too many names, values and operators: what goes over begins at "
+	    "character %zu; shorten its lists, or ask in several statements",
+	    validation_place(validation));
+}
+
 static bool check_bytes(struct validation *validation)
 {
 	struct bytes sql = validation->sql;
@@ -101,11 +121,7 @@ static bool check_bytes(struct validation *validation)
 		return validation_refuse(validation, CHECK_ENCODING,
 		    "the statement is not UTF-8 at byte %zu (0x%02x); send it as UTF-8",
 		    bad_byte(sql) + 1, (unsigned char)sql.data[bad_byte(sql)]);
-	validation->location = sql_places_too_deep(sql, TREE_DEPTH_MAX);
-	if (validation->location >= 0)
-		return refuse_depth(validation);
-	validation->location = 0;
-	return true;
+	return check_weight(validation);
 }
 
 /* "at character 12", counted by the parser, which counts from 1 and in code points. */

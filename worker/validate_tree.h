@@ -11,11 +11,12 @@
 #include "text/snapshot.h"
 #include "worker/parse_tree.h"
 #include "worker/policy.h"
+#include "worker/sql_weight.h"
 #include "worker/validate.h"
 
 enum {
 	/* A chain of this many operators, or levels of nesting; a server's own stack takes more. */
-	TREE_DEPTH_MAX = 500,
+	TREE_DEPTH_MAX = SQL_BRACKETS_MAX,
 	/* "a AS(SELECT)," is 13 bytes of a statement's 8192 */
 	TREE_WITH_NAMES_MAX = 640,
 	TREE_PASSED_MAX = 8,

@@ -9,6 +9,8 @@ libvalidate_a_SOURCES = \
 	worker/parser_stack.c worker/parser_stack.h \
 	worker/policy.c worker/policy.h \
 	worker/sql_places.c worker/sql_places.h \
+	worker/sql_tokens.c worker/sql_tokens.h \
+	worker/sql_weight.c worker/sql_weight.def worker/sql_weight.h \
 	worker/validate.c worker/validate.h \
 	worker/validate_cacheable.c worker/validate_names.c \
 	worker/validate_relations.c worker/validate_views.c \

@@ -59,6 +59,12 @@ tests_unit_test_limit_sql_SOURCES = tests/unit/test_limit_sql.c \
 	worker/limit_sql.c worker/limit_sql.h
 tests_unit_test_limit_sql_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_limit_sql_LDADD = $(VALIDATE_LIBS) $(CMOCKA_LIBS)
+# what a statement weighs before the grammar runs
+check_PROGRAMS += tests/unit/test_sql_weight
+tests_unit_test_sql_weight_SOURCES = tests/unit/test_sql_weight.c
+tests_unit_test_sql_weight_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_sql_weight_LDADD = $(VALIDATE_LIBS) $(CMOCKA_LIBS)
+
 # what models are sent
 check_PROGRAMS += tests/unit/test_prompt
 tests_unit_test_prompt_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(EVENT_CFLAGS)
