@@ -42,6 +42,7 @@ struct pool_worker {
 	LIST_HEAD(, job) by_msgid[JOB_BUCKETS]; /* the same; each part of an answer looks one up */
 	size_t job_count;
 	int held_jobs; /* its channel is paused while there are any */
+	bool away; /* its last job found no database: the others come first */
 };
 
 struct pool {

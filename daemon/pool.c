@@ -85,6 +85,13 @@ static void job_send(struct job *job, struct pool_worker *worker)
 	job_request(job);
 }
 
+static bool is_better(const struct pool_worker *worker, const struct pool_worker *than)
+{
+	if (worker->away != than->away)
+		return !worker->away;
+	return worker->job_count < than->job_count;
+}
+
 /* The worker with the least to do that takes one more, but not `avoided`; NULL: none. */
 static struct pool_worker *free_worker(const struct pool *pool, const struct pool_worker *avoided)
 {
@@ -95,7 +102,7 @@ static struct pool_worker *free_worker(const struct pool *pool, const struct poo
 
 		if (worker->channel && worker != avoided &&
 		    worker->job_count < pool->options.worker_capacity &&
-		    (!best || worker->job_count < best->job_count))
+		    (!best || is_better(worker, best)))
 			best = worker;
 	}
 	return best;
@@ -190,6 +197,7 @@ static void take_response(struct pool_worker *worker, const struct rpc_message *
 	if (failed && message_unpack_error(message->error, &error) != 0)
 		error_set(&error, ERROR_INTERNAL, "a %s worker sent an error that can't be read",
 		    pool->options.name);
+	worker->away = failed && error.code == ERROR_DATABASE_UNAVAILABLE;
 	if (failed && error.code == ERROR_OVERLOADED)
 		metrics_add(pool->options.metrics, METRIC_OVERLOADS, 1);
 	if (failed && run_again(job, &error))
@@ -349,6 +357,7 @@ void pool_attach(struct pool *pool, unsigned index, int fd)
 
 	if (worker->channel)
 		worker_lost(worker);
+	worker->away = false;
 	worker->channel = channel_new(pool->options.base, fd, &options, &worker_ops, worker);
 	dispatch(pool);
 }

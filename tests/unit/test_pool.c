@@ -323,6 +323,29 @@ static void test_a_second_try_on_another_worker(void **state)
 	close_scene(&scene);
 }
 
+/* One whose session waits for a statement in the server, say, while the other's is free. */
+static void test_who_found_no_database_comes_last(void **state)
+{
+	struct scene scene;
+	int64_t msgid;
+
+	(void)state;
+	open_scene(&scene, 2);
+	assert_int_equal(submit(&scene, 0, "a", 1000), 0);
+	answer(&scene, 0, received(&scene, 0), ERROR_DATABASE_UNAVAILABLE);
+	assert_int_equal(submit(&scene, 1, "b", 1000), 0);
+	assert_int_equal(received(&scene, 0), 0);
+	msgid = received(&scene, 1);
+	assert_true(msgid > 0);
+	/* It is asked where there is no other, and comes first again once it has answered. */
+	assert_int_equal(submit(&scene, 2, "c", 1000), 0);
+	answer(&scene, 0, received(&scene, 0), ERROR_NONE);
+	answer(&scene, 1, msgid, ERROR_NONE);
+	assert_int_equal(submit(&scene, 3, "d", 1000), 0);
+	assert_true(received(&scene, 0) > 0);
+	close_scene(&scene);
+}
+
 static void test_what_ends_two_workers_is_refused(void **state)
 {
 	struct scene scene;
@@ -620,6 +643,7 @@ int main(void)
 	    cmocka_unit_test(test_no_key_is_never_shared),
 	    cmocka_unit_test(test_the_queue_has_a_limit),
 	    cmocka_unit_test(test_a_second_try_on_another_worker),
+	    cmocka_unit_test(test_who_found_no_database_comes_last),
 	    cmocka_unit_test(test_what_ends_two_workers_is_refused),
 	    cmocka_unit_test(test_the_last_one_to_leave_cancels),
 	    cmocka_unit_test(test_a_patient_waiter_gets_a_second_run),
