@@ -62,8 +62,8 @@ enum allowance policy_relation(const struct policy *policy, const struct snapsho
 bool policy_is_view(const struct snapshot_table *table);
 struct policy_view *policy_view_of(struct policy *policy, const struct snapshot_table *table);
 
-/* Of all with that name: does one stand there that is not allowed, is there any, does none of
- * them share its name with pg_catalog, is any of them not immutable? */
+/* Of all with that name: is any of them not allowed, is there any, does pg_catalog have the name
+ * too, is any of them not immutable? */
 struct policy_names {
 	bool refused, any, shadows, impure;
 };

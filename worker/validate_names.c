@@ -55,7 +55,6 @@ static bool is_listed(const char *const *names, size_t count, const char *name)
 	return false;
 }
 
-/* In a view's body only what PostgreSQL says that it depends on. */
 /* What stands outside pg_catalog: of the view's uses in a view, else of what the search path
  * reaches. objects NULL: nothing is known. */
 static struct policy_names outside(const struct validation *validation,
@@ -171,6 +170,38 @@ static bool check_own_function(struct validation *validation, const char *schema
 	           schema, name, validation_place(validation));
 }
 
+/* Whether pg_catalog has the name too decides what is to be done instead. */
+static bool refuse_outside_function(
+    struct validation *validation, const struct policy_names *outside, const char *name)
+{
+	if (outside->refused && !outside->shadows)
+		return validation_refuse(validation, CHECK_FUNCTION,
+		    "function \"%s\" at character %zu is one that this database defines itself, "
+		    "which is not allowed; use one of PostgreSQL's own, or list it in "
+		    "databases[].allow.functions",
+		    name, validation_place(validation));
+	return validation_refuse(validation, CHECK_FUNCTION,
+	    "function \"%s\" at character %zu may be one that this database defines itself; write "
+	    "pg_catalog.%s for PostgreSQL's own, or list it in databases[].allow.functions",
+	    name, validation_place(validation), name);
+}
+
+static bool refuse_outside_operator(
+    struct validation *validation, const struct policy_names *outside, const char *name)
+{
+	if (!outside->shadows)
+		return validation_refuse(validation, CHECK_OPERATOR,
+		    "operator %s at character %zu is one that this database defines itself, which "
+		    "is not allowed; use one of PostgreSQL's own, or list it in "
+		    "databases[].allow.functions",
+		    name, validation_place(validation));
+	return validation_refuse(validation, CHECK_OPERATOR,
+	    "operator %s at character %zu may be one that this database defines itself; write "
+	    "OPERATOR(pg_catalog.%s) for PostgreSQL's own, or list it in "
+	    "databases[].allow.functions",
+	    name, validation_place(validation), name);
+}
+
 bool name_check_function(
     struct validation *validation, const char *schema, const char *name, size_t argument_count)
 {
@@ -185,11 +216,7 @@ bool name_check_function(
 		outside = outside_functions(validation, name);
 	/* name(x) may be a cast to the type of that name. */
 	if (outside.refused || (!schema && is_foreign_cast(validation, name)))
-		return validation_refuse(validation, CHECK_FUNCTION,
-		    "function \"%s\" at character %zu may be one that this database defines "
-		    "itself; write pg_catalog.%s for PostgreSQL's own, or list it in "
-		    "databases[].allow.functions",
-		    name, validation_place(validation), name);
+		return refuse_outside_function(validation, &outside, name);
 	if (outside.impure)
 		validation_note_impure(validation);
 	/* All that the name can mean is the database's own, and allowed. */
@@ -291,11 +318,7 @@ bool name_check_operator(struct validation *validation, const char *schema, cons
 	if (!schema)
 		outside = outside_operators(validation, name);
 	if (outside.refused)
-		return validation_refuse(validation, CHECK_OPERATOR,
-		    "operator %s at character %zu may be one that this database defines itself; "
-		    "write OPERATOR(pg_catalog.%s) for PostgreSQL's own, or list it in "
-		    "databases[].allow.functions",
-		    name, validation_place(validation), name);
+		return refuse_outside_operator(validation, &outside, name);
 	if (outside.impure)
 		validation_note_impure(validation);
 	if (outside.any && !outside.shadows)
