@@ -1,6 +1,7 @@
 """The role: what is trusted and what is not, also later; doc/hardening.sql on a real server."""
 
 import os
+import re
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_a_trusted_role_is_used_whatever_it_may_do(new_daemon, cluster, database
     daemon.wait_state(database="shop", database_state="refused")
     error = daemon.error("sql", {"sql": RUNS})
     assert error.code == "database_unavailable" and not error.retryable
-    for part in ("superuser", "CREATE ROLE optimax_ro", "trust_role: true"):
+    for part in ("superuser", "CREATE ROLE optimax_reader", "trust_role: true"):
         assert part in error.message, error.message
     daemon.configure({"databases": [{**entry, "trust_role": True}]})
     assert daemon.call("reload", control=True)["changed"] == ["databases[shop].trust_role"]
@@ -53,6 +54,84 @@ def test_a_role_is_looked_at_again_while_it_is_connected(new_daemon, cluster, da
     cluster.psql("REVOKE INSERT ON reviews FROM reader", database)
     daemon.wait_state(database="shop", database_state="ready")
     assert daemon.sql(RUNS, no_cache=True)["row_count"] == 1
+
+
+# Each makes a role {reader} that is refused; {team} is another that it may be a member of.
+REFUSED = {
+    "superuser": "ALTER ROLE {reader} SUPERUSER",
+    "member of one": "GRANT postgres TO {reader}",
+    "CREATEDB": "ALTER ROLE {reader} CREATEDB",
+    "CREATEROLE of a team": "ALTER ROLE {team} CREATEROLE; GRANT {team} TO {reader}",
+    "REPLICATION": "ALTER ROLE {reader} REPLICATION",
+    "signals": "GRANT pg_signal_backend TO {reader}",
+    "files by a team": "GRANT pg_read_server_files TO {team}; GRANT {team} TO {reader}",
+    "programs without inheritance": "ALTER ROLE {reader} NOINHERIT; GRANT pg_execute_server_program TO {reader}",
+    "owner": "ALTER TABLE reviews OWNER TO {reader}",
+    "owner by a team": "ALTER TABLE reviews OWNER TO {team}; GRANT {team} TO {reader}",
+    "owner of the schema": "ALTER SCHEMA public OWNER TO {reader}",
+    "owner of the database": "ALTER SCHEMA public OWNER TO pg_database_owner; ALTER DATABASE {database} OWNER TO {reader}",
+    "one grant": "GRANT TRUNCATE ON reviews TO {reader}",
+    "a column for all": "GRANT UPDATE (rating) ON reviews TO PUBLIC",
+    "grants by a team": "GRANT DELETE ON reviews TO {team}; GRANT {team} TO {reader}",
+    "CREATE": "GRANT CREATE ON SCHEMA public TO {reader}",
+    "CREATE for all": "GRANT CREATE ON SCHEMA public TO PUBLIC",
+}
+
+
+def test_the_sql_of_a_refusal_mends_it(new_daemon, cluster):
+    entries, names = {}, {}
+    for number, (kind, sql) in enumerate(REFUSED.items()):
+        name = names[kind] = {"reader": f"reader{number}", "team": f"team{number}",
+                              "database": cluster.create_database()}
+        cluster.psql("CREATE ROLE {reader} LOGIN; CREATE ROLE {team}; GRANT SELECT ON ALL TABLES IN SCHEMA public "
+                     "TO {reader}; ".format(**name) + sql.format(**name), name["database"])
+        entries[kind] = {"name": f"db{number}", "workers": 1, "dsn": cluster.dsn(name["database"], name["reader"])}
+    daemon = new_daemon(databases=list(entries.values()))
+    mended = set()
+
+    def states():
+        return {entry["name"]: entry for entry in daemon.status()["databases"]}
+
+    def mend(kind, reason):
+        sql = re.fullmatch(r"the role is refused: .*?; OptimaX only works with a role that can do nothing but read: "
+                           r"(.*); or set trust_role: true for this database", reason)[1]
+        sql, _, other = sql.partition("; and name it in the dsn")
+        if sql.startswith("CREATE ROLE "):
+            role = sql.split()[2]
+            # Each kind makes its own of that name here.
+            cluster.psql(sql.replace(role, f"{role}_{names[kind]['reader']}"), names[kind]["database"])
+            entries[kind]["dsn"] = cluster.dsn(names[kind]["database"], f"{role}_{names[kind]['reader']}")
+            daemon.configure({"databases": list(entries.values())})
+            daemon.call("reload", control=True)
+        else:
+            cluster.psql(sql, names[kind]["database"])
+        mended.add(kind)
+
+    def all_are_ready():
+        """what each refusal says has made its role one that is accepted"""
+        daemon.read_notifications()  # the supervisor would wait for room otherwise
+        now = states()
+        for kind, entry in entries.items():
+            state = now[entry["name"]]
+            seen = (kind, state.get("reason"))
+            if state["state"] == "refused" and seen not in tried:
+                tried.add(seen)
+                mend(kind, state["reason"])
+        return all(state["state"] == "ready" for state in now.values())
+
+    tried = set()
+    try:
+        process.wait_until(all_are_ready, timeout=60)
+        assert mended == set(REFUSED)
+        for entry in entries.values():
+            assert daemon.sql(RUNS, database=entry["name"])["row_count"] == 1
+    finally:
+        daemon.stop()
+        for name in names.values():
+            cluster.drop_database(name["database"])
+        for name in names.values():
+            for role in (name["reader"], name["team"], f"optimax_reader_{name['reader']}"):
+                cluster.psql(f"DROP ROLE IF EXISTS {role}", "postgres")
 
 
 def test_the_hardening_script_makes_a_role_that_is_accepted(new_daemon, cluster, database):
