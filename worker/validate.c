@@ -212,7 +212,10 @@ static bool check_statements(struct validation *validation, const struct tree *r
 		    tree_count(statements), validation_place(validation));
 	validation->verdict->statement = statement_text(validation, first);
 	/* SELECT, VALUES and TABLE are all a SelectStmt. */
-	return tree_walk(validation, tree_get(first, NAME_stmt));
+	if (!tree_walk(validation, tree_get(first, NAME_stmt)))
+		return false;
+	return validation->view || !validation->nests ||
+	       growth_check(validation, tree_first(tree_get(first, NAME_stmt)));
 }
 
 bool validation_run(struct validation *validation)

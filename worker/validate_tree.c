@@ -80,6 +80,13 @@ static bool check_none(struct validation *validation, const struct tree *node)
 	return true;
 }
 
+static bool check_nested(struct validation *validation, const struct tree *node)
+{
+	(void)node;
+	validation->nests = true;
+	return true;
+}
+
 static bool check_select(struct validation *validation, const struct tree *node)
 {
 	const struct tree *into = tree_get(node, NAME_intoClause);

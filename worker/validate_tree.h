@@ -28,6 +28,7 @@ struct validation {
 	/* Whose body this is; NULL: it is a client's or a model's statement. */
 	const struct snapshot_table *view;
 	unsigned view_level;
+	bool nests; /* it has queries in FROM or in WITH */
 	bool of_schema; /* no statement: a reason names neither the relation nor its place */
 	struct verdict *verdict;
 	long location; /* byte offset of the innermost node that has one */
@@ -78,6 +79,9 @@ bool relation_refuse(struct validation *validation, const char *kind,
 bool view_check(struct validation *validation, const struct snapshot_table *view);
 void validation_add_relation(
     struct validation *validation, const char *schema, const char *table, bool under);
+
+/* Whether the planner can cope with it: validate_growth.c. */
+bool growth_check(struct validation *validation, const struct tree *select);
 
 /* What makes a result differ from one time to the next: validate_cacheable.c. */
 void cacheable_note_constant(struct validation *validation, const struct tree *constant);

@@ -12,7 +12,7 @@ libvalidate_a_SOURCES = \
 	worker/sql_tokens.c worker/sql_tokens.h \
 	worker/sql_weight.c worker/sql_weight.def worker/sql_weight.h \
 	worker/validate.c worker/validate.h \
-	worker/validate_cacheable.c worker/validate_names.c \
+	worker/validate_cacheable.c worker/validate_growth.c worker/validate_names.c \
 	worker/validate_relations.c worker/validate_views.c \
 	worker/validate_reply.c worker/validate_reply.h \
 	worker/validate_tree.c worker/validate_tree.h

@@ -139,6 +139,16 @@ def test_the_plans_cost_is_of_what_will_run(new_daemon, cluster, huge):
     assert "estimates a cost of " in error.message and "limits.plan_cost of 1000" in error.message
 
 
+def test_a_cost_of_any_size_is_read(new_daemon, cluster, huge):
+    """A number of hundreds of digits, and Infinity, which no JSON has."""
+    daemon = new_daemon(databases=[{"name": "huge", "dsn": cluster.dsn(huge), "workers": 1}])
+    daemon.wait_serving()
+    for tables in (30, 70):
+        names = ", ".join(f"huge t{i}" for i in range(tables))
+        error = daemon.error("sql", {"sql": f"SELECT count(*) FROM {names}"})
+        assert (error.code, error.detail) == ("sql_rejected", "cost"), error.message
+
+
 # ---- the budgets ----
 
 @pytest.fixture

@@ -22,6 +22,12 @@ static const struct {
     {CHECK_MULTIPLE, "SELECT 'é' /* ; */;; -- x\n /* y */ TABLE x", "second at character 36"},
     {CHECK_MULTIPLE, "SELECT 1; COMMIT; DROP TABLE orders", "3 statements"},
     {CHECK_MULTIPLE, "SELECT 1 -- x\n; DELETE FROM orders", "2 statements"},
+    {CHECK_DEPTH,
+        "SELECT v FROM (SELECT v||v||v||v||v||v AS v FROM (SELECT v||v||v||v||v||v AS v FROM "
+        "(SELECT v||v||v||v||v||v AS v FROM (SELECT v||v||v||v||v||v AS v FROM (SELECT "
+        "v||v||v||v||v||v AS v FROM (SELECT v||v||v||v||v||v AS v FROM (SELECT name||'é' AS v "
+        "FROM customers) a) a) a) a) a) a) a",
+        "at character 38 the statement grows over 100000 parts"},
     {CHECK_ENCODING, "SELECT 'caf\xe9'", "UTF-8 at byte 12 (0xe9)"},
     {CHECK_PARSE, "SELECT E'\\xe9'", "invalid byte sequence"},
     /* other statements */
