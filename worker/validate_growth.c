@@ -195,48 +195,59 @@ static bool stands_alone(const struct tree *select)
 	return false;
 }
 
-/* Its own names go with it. */
-static struct growth count_select(
-    struct counting *counting, const struct tree *select, double outer)
+/* All but WITH, FROM and what a set operation joins. */
+static struct growth count_clauses(
+    struct counting *counting, const struct tree *select, double column)
 {
 	struct growth growth = {1, 1};
-	double column = outer, most = 1;
-	size_t with_count = counting->with_count;
 
-	if (tree_get(select, NAME_withClause)) {
-		count_with(counting, tree_get(select, NAME_withClause), outer);
-		for (size_t i = with_count; i < counting->with_count; i++)
-			growth.parts += counting->with[i].growth.parts;
-	}
-	if (tree_get(select, NAME_larg)) {
-		struct growth left = count_select(counting, tree_get(select, NAME_larg), outer);
-		struct growth right = count_select(counting, tree_get(select, NAME_rarg), outer);
-
-		growth.parts += left.parts + right.parts;
-		most = larger(left.column, right.column);
-	}
-	for (const struct tree *item = tree_first(tree_get(select, NAME_fromClause)); item;
-	     item = item->next) {
-		struct growth from = count_from(counting, item, outer, column);
-
-		growth.parts += from.parts;
-		column = larger(column, from.column);
-	}
 	for (const struct tree *member = tree_first(select); member; member = member->next) {
-		if (member->name == NAME_withClause || member->name == NAME_larg ||
-		    member->name == NAME_rarg || member->name == NAME_fromClause)
+		bool gives_columns =
+		    member->name == NAME_targetList || member->name == NAME_valuesLists;
+
+		if (member->name == NAME_withClause || member->name == NAME_fromClause ||
+		    member->name == NAME_larg || member->name == NAME_rarg)
 			continue;
 		for (const struct tree *part = tree_first(member); part; part = part->next) {
 			double parts = count_parts(counting, part, column);
 
 			growth.parts += parts;
-			if (member->name == NAME_targetList)
-				most = larger(most, parts);
+			if (gives_columns)
+				growth.column = larger(growth.column, parts);
 			note(counting, growth.parts);
 		}
 	}
+	return growth;
+}
+
+/* Its own names go with it. */
+static struct growth count_select(
+    struct counting *counting, const struct tree *select, double outer)
+{
+	const struct tree *item = tree_first(tree_get(select, NAME_fromClause));
+	size_t with_count = counting->with_count;
+	double column = outer, under = 0;
+	struct growth growth, part;
+
+	count_with(counting, tree_get(select, NAME_withClause), outer);
+	for (size_t i = with_count; i < counting->with_count; i++)
+		under += counting->with[i].growth.parts;
+	for (; item; item = item->next) {
+		part = count_from(counting, item, outer, column);
+		under += part.parts;
+		column = larger(column, part.column);
+	}
+	growth = count_clauses(counting, select, column);
+	for (int side = 0; side < 2 && tree_get(select, NAME_larg); side++) {
+		part =
+		    count_select(counting, tree_get(select, side ? NAME_rarg : NAME_larg), outer);
+		under += part.parts;
+		growth.column = larger(growth.column, part.column);
+	}
+	growth.parts += under;
 	note(counting, growth.parts);
-	growth.column = stands_alone(select) ? 1 : most;
+	if (stands_alone(select))
+		growth.column = 1;
 	counting->with_count = with_count;
 	return growth;
 }
