@@ -366,6 +366,11 @@ const char *tree_text(const struct tree *value)
 	return value && value->kind == TREE_TEXT ? value->text : NULL;
 }
 
+const char *tree_string(const struct tree *wrapped)
+{
+	return tree_text(tree_get(tree_get(wrapped, NAME_String), NAME_sval));
+}
+
 bool tree_is_true(const struct tree *value)
 {
 	return value && value->kind == TREE_TRUE;

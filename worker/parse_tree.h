@@ -58,6 +58,8 @@ void parse_tree_deinit(struct parse_tree *tree);
 /* All take NULL for "there is none", and give NULL, 0 or false where there is none of that kind. */
 const struct tree *tree_get(const struct tree *map, enum tree_name name);
 const char *tree_text(const struct tree *value);
+/* Of a String node. */
+const char *tree_string(const struct tree *wrapped);
 bool tree_is_true(const struct tree *value);
 size_t tree_count(const struct tree *list);
 const struct tree *tree_at(const struct tree *list, size_t index);

@@ -78,7 +78,7 @@ static size_t bad_byte(struct bytes sql)
 	return at;
 }
 
-static bool refuse_depth(struct validation *validation)
+bool validation_refuse_depth(struct validation *validation)
 {
 	return validation_refuse(validation, CHECK_DEPTH,
 	    "the statement is nested too deeply at character %zu; at most %d levels are allowed: "
@@ -97,7 +97,7 @@ static bool check_weight(struct validation *validation)
 		return true;
 	validation->location = (long)weight.place;
 	if (excess == SQL_TOO_DEEP)
-		return refuse_depth(validation);
+		return validation_refuse_depth(validation);
 	return validation_refuse(validation, CHECK_TOO_LONG,
 	    "the statement has too many names, values and operators: what goes over begins at "
 	    "character %zu; shorten its lists, or ask in several statements",
@@ -139,7 +139,7 @@ static bool refuse_tree(struct validation *validation, enum parse_tree_result re
 {
 	switch (result) {
 	case PARSE_TREE_DEEP:
-		return refuse_depth(validation);
+		return validation_refuse_depth(validation);
 	case PARSE_TREE_ENCODING:
 		return validation_refuse(validation, CHECK_ENCODING,
 		    "a string constant is not UTF-8; write its characters themselves, not as "

@@ -60,7 +60,7 @@ static bool may_be_text(const struct validation *validation, const struct tree *
 static bool column_may_be_text(const struct validation *validation, const struct tree *column)
 {
 	const struct tree *last = tree_last(tree_get(column, NAME_fields));
-	const char *name = tree_text(tree_get(tree_get(last, NAME_String), NAME_sval));
+	const char *name = tree_string(last);
 	const struct policy_column *known = name ? policy_column(validation->policy, name) : NULL;
 
 	return !known || known->may_be_text;
@@ -78,7 +78,7 @@ static bool call_may_be_text(const struct validation *validation, const struct t
 	    "lead", "max", "min", "nth_value"};
 	const struct tree *names = tree_get(call, NAME_funcname);
 	const struct tree *last = tree_last(names);
-	const char *name = tree_text(tree_get(tree_get(last, NAME_String), NAME_sval));
+	const char *name = tree_string(last);
 
 	if (is_one_of(times, COUNT(times), name))
 		return false;
@@ -112,8 +112,7 @@ static bool cast_may_be_text(const struct validation *validation, const struct t
 	const struct tree *names = tree_get(tree_get(cast, NAME_typeName), NAME_names);
 	const struct tree *last = tree_last(names);
 
-	if (is_one_of(not_text, COUNT(not_text),
-	        tree_text(tree_get(tree_get(last, NAME_String), NAME_sval))))
+	if (is_one_of(not_text, COUNT(not_text), tree_string(last)))
 		return false;
 	return may_be_text(validation, tree_get(cast, NAME_arg));
 }
@@ -124,8 +123,7 @@ static bool operation_may_be_text(const struct tree *operation)
 	static const char *const numeric[] = {"+", "-", "*", "/", "%"};
 	const struct tree *name = tree_at(tree_get(operation, NAME_name), 0);
 
-	return !is_one_of(
-	    numeric, COUNT(numeric), tree_text(tree_get(tree_get(name, NAME_String), NAME_sval)));
+	return !is_one_of(numeric, COUNT(numeric), tree_string(name));
 }
 
 static bool may_be_text(const struct validation *validation, const struct tree *value)

@@ -5,8 +5,6 @@
 
 #include "worker/validate_tree.h"
 
-#define CATALOG_SCHEMA "pg_catalog"
-
 enum purity { PURE, CLOCK, CLOCK_IF_ONE, SESSION, VOLATILE, CATALOG_READ };
 #define PURITY_PURE         PURE
 #define PURITY_CLOCK        CLOCK

@@ -6,8 +6,7 @@
 
 #include "worker/validate_tree.h"
 
-#define CATALOG_SCHEMA "pg_catalog"
-#define COUNT(array)   (sizeof(array) / sizeof((array)[0]))
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct verdict_relation allowed_catalogs[] = {
 #define CATALOG(schema, name) {#schema, #name, false},

@@ -36,17 +36,12 @@ static bool walk_node(
 
 /* ---- names in lists of String nodes ---- */
 
-static const char *string_of(const struct tree *wrapped)
-{
-	return tree_text(tree_get(tree_get(wrapped, NAME_String), NAME_sval));
-}
-
 /* Takes [name] or [schema, name]; false for anything else. */
 static bool split_name(const struct tree *list, const char **ret_schema, const char **ret_name)
 {
 	size_t count = tree_count(list);
-	const char *schema = count == 2 ? string_of(tree_at(list, 0)) : NULL;
-	const char *name = count ? string_of(tree_at(list, count - 1)) : NULL;
+	const char *schema = count == 2 ? tree_string(tree_at(list, 0)) : NULL;
+	const char *name = count ? tree_string(tree_at(list, count - 1)) : NULL;
 
 	if (!name || count > 2 || (count == 2 && !schema))
 		return false;
@@ -175,7 +170,7 @@ static bool check_sample(struct validation *validation, const struct tree *node)
 	if (!split_name(tree_get(node, NAME_method), &schema, &name))
 		return refuse_name(validation, CHECK_FUNCTION, "the sampling method");
 	if ((strcmp(name, "system") != 0 && strcmp(name, "bernoulli") != 0) ||
-	    (schema && strcmp(schema, "pg_catalog") != 0) ||
+	    (schema && strcmp(schema, CATALOG_SCHEMA) != 0) ||
 	    (!schema && name_is_foreign_call(validation, name)))
 		return validation_refuse(validation, CHECK_FUNCTION,
 		    "sampling method \"%s\" at character %zu is not allowed; use BERNOULLI or "
@@ -210,7 +205,7 @@ static bool check_column(struct validation *validation, const struct tree *node)
 {
 	const struct tree *fields = tree_get(node, NAME_fields);
 	size_t count = tree_count(fields);
-	const char *name = string_of(tree_last(fields));
+	const char *name = tree_string(tree_last(fields));
 
 	if (name && count > 1)
 		return name_check_attribute(validation, name, true);
@@ -223,7 +218,7 @@ static bool check_indirection(struct validation *validation, const struct tree *
 	const struct tree *step = tree_first(tree_get(node, NAME_indirection));
 
 	for (; step; step = step->next) {
-		const char *name = string_of(step);
+		const char *name = tree_string(step);
 
 		if (name && !name_check_attribute(validation, name, false))
 			return false;
@@ -316,7 +311,7 @@ static const char *type_name(const struct tree *type)
 {
 	const struct tree *names = tree_get(type, NAME_names);
 
-	return string_of(tree_last(names));
+	return tree_string(tree_last(names));
 }
 
 static bool check_cast(struct validation *validation, const struct tree *node)
@@ -347,7 +342,7 @@ static bool check_collation(struct validation *validation, const struct tree *no
 	const char *schema, *name;
 
 	if (!split_name(tree_get(node, NAME_collname), &schema, &name) ||
-	    (schema && strcmp(schema, "pg_catalog") != 0))
+	    (schema && strcmp(schema, CATALOG_SCHEMA) != 0))
 		return refuse_name(validation, CHECK_NODE, "the collation");
 	return true;
 }
@@ -463,10 +458,7 @@ static bool walk_node(
 	if (node->kind != TREE_MAP)
 		return refuse_node(validation, "unknown");
 	if (validation->depth >= TREE_DEPTH_MAX)
-		return validation_refuse(validation, CHECK_DEPTH,
-		    "the statement is nested too deeply at character %zu; at most %d levels are "
-		    "allowed: shorten the chain or split it",
-		    validation_place(validation), TREE_DEPTH_MAX);
+		return validation_refuse_depth(validation);
 	move_to(validation, node);
 	validation->depth++;
 	passed = type->check(validation, node);

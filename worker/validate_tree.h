@@ -22,6 +22,8 @@ enum {
 	TREE_PASSED_MAX = 8,
 };
 
+#define CATALOG_SCHEMA "pg_catalog"
+
 struct validation {
 	struct bytes sql;
 	struct policy *policy;
@@ -54,6 +56,7 @@ void validation_deinit(struct validation *validation);
 /* Refuses, for good; returns false, for `return`. */
 bool validation_refuse(struct validation *validation, enum check_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+bool validation_refuse_depth(struct validation *validation);
 /* The code point, from 1, at which the present node starts. */
 size_t validation_place(const struct validation *validation);
 /* Keeps the first reason. */
