@@ -241,7 +241,7 @@ static void on_text(void *owner, struct bytes text)
 	if (!call->has_token)
 		call->first_token_us = clock_now_us();
 	call->has_token = true;
-	if (waiting->delta && waiting->job == PROVIDER_CHAT)
+	if (text.size > 0 && waiting->delta && waiting->job == PROVIDER_CHAT)
 		waiting->delta(waiting, text);
 }
 

@@ -65,6 +65,8 @@ void model_answer_init(
 void model_answer_deinit(struct model_answer *answer)
 {
 	event_stream_deinit(&answer->stream);
+	thoughts_deinit(&answer->thoughts);
+	buffer_deinit(&answer->said);
 	buffer_deinit(&answer->completion);
 }
 
@@ -102,16 +104,33 @@ bool model_answer_begin(struct model_answer *answer, const char *content_type)
 	return true;
 }
 
+static bool say(struct model_answer *answer)
+{
+	struct bytes said = bytes_of_buffer(&answer->said);
+
+	if (answer->completion.size + said.size > COMPLETION_BYTES_MAX)
+		return wrong(answer, "its completion is too large");
+	buffer_append_bytes(&answer->completion, said);
+	if (answer->text)
+		answer->text(answer->owner, said);
+	return true;
+}
+
 static bool take_text(struct model_answer *answer, struct bytes text)
 {
 	if (text.size == 0)
 		return true;
-	if (answer->completion.size + text.size > COMPLETION_BYTES_MAX)
-		return wrong(answer, "its completion is too large");
-	buffer_append_bytes(&answer->completion, text);
-	if (answer->text)
-		answer->text(answer->owner, text);
-	return true;
+	buffer_reset(&answer->said);
+	thoughts_take(&answer->thoughts, text, &answer->said);
+	return say(answer);
+}
+
+/* What was held back, as it could have been the mark of thoughts. */
+static bool take_rest(struct model_answer *answer)
+{
+	buffer_reset(&answer->said);
+	thoughts_end(&answer->thoughts, &answer->said);
+	return answer->said.size == 0 || say(answer);
 }
 
 static bool take_piece(struct model_answer *answer, const struct model_piece *piece)
@@ -177,6 +196,8 @@ bool model_answer_end(struct model_answer *answer)
 		return false;
 	if (!answer->done)
 		return wrong(answer, "its answer stopped in the middle");
+	if (!take_rest(answer))
+		return false;
 	if (answer->cut)
 		return wrong(answer,
 		    "its completion was cut at the limit on tokens; a larger max_tokens may help");

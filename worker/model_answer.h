@@ -8,17 +8,19 @@
 
 #include "common/error.h"
 #include "worker/model_wire.h"
+#include "worker/thoughts.h"
 
 struct model_answer {
 	const struct model_wire *wire;
 	struct event_stream stream;
 	size_t received, limit; /* bytes of the answer */
 	size_t events; /* comments, which keep a connection open, are none */
-	struct buffer completion;
+	struct thoughts thoughts;
+	struct buffer said, completion; /* said: of the piece at hand */
 	bool done, cut; /* cut: by the model's limit, while the server is well */
 	int64_t tokens, tokens_us; /* 0: not said */
 	struct error error; /* ERROR_NONE: nothing is wrong so far */
-	/* More of the completion has come. */
+	/* More of the completion has come; none of it where the model is thinking. */
 	void (*text)(void *owner, struct bytes text);
 	void *owner;
 };

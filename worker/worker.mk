@@ -90,7 +90,8 @@ libmodel_a_SOURCES = \
 	worker/model_answer.c worker/model_answer.h \
 	worker/model_prompt.c worker/model_prompt.h worker/model_wire.h \
 	worker/provider_ollama.c worker/provider_openai.c \
-	worker/retry.c worker/retry.h
+	worker/retry.c worker/retry.h \
+	worker/thoughts.c worker/thoughts.h
 libmodel_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(CURL_CFLAGS)
 MODEL_LIBS = libmodel.a libprompt.a libshm.a $(BUILTIN_LIBS) $(JANSSON_LIBS) $(CURL_LIBS)
 

@@ -570,6 +570,21 @@ def test_text_is_streamed_as_it_comes(start, kind):
         assert "".join(params[2].get("text", "") for _, params in client.notifications) == "Good day to you"
 
 
+@pytest.mark.parametrize("kind", ["openai", "ollama"])
+def test_thoughts_in_the_text_are_left_out(start, kind):
+    """Servers without a parser for a reasoning model put them before what it says."""
+    with FakeModel([say("<think>\nGreet? Yes.\n</think>\n\nGood day")] * 2 + [say("<think>Greet")]) as model:
+        daemon = start(provider(model, kind))
+        assert chat(daemon)["text"] == "Good day"
+        with daemon.client() as client:
+            msgid = client.send("ask", {"question": "hello again", "route": "chat", "stream": True})
+            said = ""
+            while (message := client.receive())[0] == 2:
+                said += message[2][2]["text"]
+            assert message[1] == msgid and said == message[3]["text"] == "Good day"
+        assert "completion is empty" in chat_error(daemon, "and again").error["detail"]
+
+
 def test_nobody_else_ends_what_one_began(start):
     with FakeModel([cut(openai_events("Good day")[:3])]) as first, FakeModel([say("other")]) as second:
         daemon = start(provider(first), {**provider(second), "name": "second"})
