@@ -131,7 +131,12 @@ static enum found copy_entry(struct lookup *lookup, struct layout_slot *slot, st
 static enum found walk(struct lookup *lookup, struct entry *entry)
 {
 	const struct geometry *geometry = lookup->shard.geometry;
-	uint32_t index = WORDS_LOAD_ACQUIRE(*bucket_of(&lookup->shard, lookup->hash));
+	uint64_t bucket = WORDS_LOAD_ACQUIRE(*bucket_of(&lookup->shard, lookup->hash));
+	uint32_t index = bucket_first(bucket);
+
+	/* While the slot comes, which says where the extent is. Of a wrong place only time is lost.
+	 */
+	__builtin_prefetch(extent_at(&lookup->shard, bucket_extent(bucket)));
 
 	/* A chain that a writer changes may lead anywhere, but only to slots, and not for ever. */
 	for (int hops = 0; hops < CACHE_HOPS_MAX && index < geometry->slots_max; hops++) {
@@ -190,7 +195,7 @@ int cache_get(struct cache *cache, enum cache_type type, int database, struct by
 	lookup.database_index = (unsigned)(database + 1);
 	lookup.hash = cache_hash(cache, type, lookup.database_index, key);
 	lookup.shard = shard_of_hash(cache, lookup.hash);
-	/* The first of three dependent cache misses (bucket, slot, extent) passes meanwhile. */
+	/* The first of two dependent cache misses (bucket; slot and extent) passes meanwhile. */
 	__builtin_prefetch(bucket_of(&lookup.shard, lookup.hash));
 	lookup.now_ms = clock_now_ms();
 	found = look(&lookup, &entry);

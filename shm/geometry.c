@@ -44,7 +44,7 @@ static void plan_shard(struct geometry *geometry)
 
 	geometry->bucket_count =
 	    (uint32_t)power_of_two_below(geometry->shard_size / LAYOUT_BUCKET_BYTES);
-	offset = round_up(offset + geometry->bucket_count * sizeof(uint32_t), 64);
+	offset = round_up(offset + geometry->bucket_count * sizeof(uint64_t), 64);
 	left = geometry->shard_size - offset - 2 * 64; /* for rounding the bitmaps up */
 	geometry->grains = (uint32_t)(left * 8 / (8 * LAYOUT_GRAIN + 2) / 64 * 64);
 	geometry->used_offset = offset;

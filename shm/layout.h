@@ -22,9 +22,13 @@
  * An extent is a run of grains. A grain's `used` bit says that an extent covers it, its
  * `starts` bit that one begins there. Slots grow by whole blocks into the arena, so that a
  * cache of few large entries does not pay for the slots of many small ones.
+ *
+ * A bucket is a word: in its low half the first slot of a chain, or LAYOUT_NONE; in its high
+ * half where that slot's extent begins, so that a get asks for both at once. No get believes
+ * the latter.
  */
 enum {
-	LAYOUT_VERSION = 2,
+	LAYOUT_VERSION = 3,
 	LAYOUT_PAGE = 4096,
 	LAYOUT_GRAIN = 32,
 	LAYOUT_SHARDS_MAX = 1024,

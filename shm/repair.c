@@ -223,15 +223,20 @@ static bool counts_hold(const struct shard *shard, const struct tally *tally)
 	return true;
 }
 
-/* Every chain ends, and all of them together link as many as are LIVE. */
+/* Every chain ends, all of them together link as many as are LIVE, and each bucket knows its first
+ * slot's extent. */
 static bool chains_hold(const struct shard *shard, uint64_t live)
 {
 	uint32_t limit = WORDS_LOAD(shard->header->slot_limit);
 	uint64_t linked = 0;
 
 	for (uint32_t bucket = 0; bucket < shard->geometry->bucket_count; bucket++) {
-		uint32_t index = WORDS_LOAD(shard->buckets[bucket]);
+		uint64_t word = WORDS_LOAD(shard->buckets[bucket]);
+		uint32_t index = bucket_first(word);
 
+		if (index < limit &&
+		    bucket_extent(word) != WORDS_LOAD(slot_at(shard, index)->extent))
+			return false;
 		for (; index != LAYOUT_NONE; index = WORDS_LOAD(slot_at(shard, index)->next))
 			if (index >= limit || ++linked > live)
 				return false;

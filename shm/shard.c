@@ -137,7 +137,7 @@ int shard_find_locked(const struct shard *shard, uint64_t hash, unsigned type,
     unsigned database_index, struct bytes key, uint32_t *ret_index)
 {
 	uint32_t limit = WORDS_LOAD(shard->header->slot_limit);
-	uint32_t index = WORDS_LOAD(*bucket_of(shard, hash));
+	uint32_t index = bucket_first(WORDS_LOAD(*bucket_of(shard, hash)));
 	struct entry entry;
 
 	for (uint32_t hops = 0; index != LAYOUT_NONE; hops++) {
@@ -165,29 +165,42 @@ int shard_find_locked(const struct shard *shard, uint64_t hash, unsigned type,
 }
 
 /* Release: who finds the slot by the bucket finds what the slot says. */
+static void set_bucket(struct shard *shard, _Atomic uint64_t *bucket, uint32_t first)
+{
+	uint64_t extent = 0;
+
+	if (first < WORDS_LOAD(shard->header->slot_limit))
+		extent = WORDS_LOAD(slot_at(shard, first)->extent);
+	WORDS_PUBLISH(*bucket, extent << 32 | first);
+}
+
 void shard_link_locked(struct shard *shard, uint32_t index, uint64_t hash)
 {
-	_Atomic uint32_t *bucket = bucket_of(shard, hash);
+	_Atomic uint64_t *bucket = bucket_of(shard, hash);
 
-	WORDS_STORE(slot_at(shard, index)->next, WORDS_LOAD(*bucket));
-	WORDS_PUBLISH(*bucket, index);
+	WORDS_STORE(slot_at(shard, index)->next, bucket_first(WORDS_LOAD(*bucket)));
+	set_bucket(shard, bucket, index);
 }
 
 static int unlink_locked(struct shard *shard, uint32_t index, uint64_t hash)
 {
 	uint32_t limit = WORDS_LOAD(shard->header->slot_limit);
-	_Atomic uint32_t *link = bucket_of(shard, hash);
+	uint32_t next = WORDS_LOAD(slot_at(shard, index)->next);
+	_Atomic uint64_t *bucket = bucket_of(shard, hash);
+	uint32_t at = bucket_first(WORDS_LOAD(*bucket));
 
-	for (uint32_t hops = 0; hops <= limit; hops++) {
-		uint32_t at = WORDS_LOAD(*link);
+	if (at == index) {
+		set_bucket(shard, bucket, next);
+		return 0;
+	}
+	for (uint32_t hops = 0; hops < limit && at < limit; hops++) {
+		_Atomic uint32_t *link = &slot_at(shard, at)->next;
 
+		at = WORDS_LOAD(*link);
 		if (at == index) {
-			WORDS_PUBLISH(*link, WORDS_LOAD(slot_at(shard, index)->next));
+			WORDS_PUBLISH(*link, next);
 			return 0;
 		}
-		if (at >= limit)
-			return -EUCLEAN;
-		link = &slot_at(shard, at)->next;
 	}
 	return -EUCLEAN;
 }

@@ -47,8 +47,7 @@ struct shard {
 	struct cache *cache;
 	const struct geometry *geometry;
 	struct layout_shard *header;
-	_Atomic uint32_t *buckets;
-	_Atomic uint64_t *used, *starts;
+	_Atomic uint64_t *buckets, *used, *starts;
 	char *arena;
 };
 /* segment.c: the handle of a segment mapped whole, on the heap; NULL where its header is not one
@@ -66,7 +65,7 @@ static inline struct shard shard_at(struct cache *cache, uint32_t index)
 	    .cache = cache,
 	    .geometry = geometry,
 	    .header = (struct layout_shard *)start,
-	    .buckets = (_Atomic uint32_t *)(start + (sizeof(struct layout_shard) + 63) / 64 * 64),
+	    .buckets = (_Atomic uint64_t *)(start + (sizeof(struct layout_shard) + 63) / 64 * 64),
 	    .used = (_Atomic uint64_t *)(start + geometry->used_offset),
 	    .starts = (_Atomic uint64_t *)(start + geometry->starts_offset),
 	    .arena = start + geometry->arena_offset,
@@ -79,9 +78,19 @@ static inline struct shard shard_of_hash(struct cache *cache, uint64_t hash)
 	return shard_at(cache, (uint32_t)(hash >> 48) & (cache->geometry.shard_count - 1));
 }
 
-static inline _Atomic uint32_t *bucket_of(const struct shard *shard, uint64_t hash)
+static inline _Atomic uint64_t *bucket_of(const struct shard *shard, uint64_t hash)
 {
 	return &shard->buckets[hash & (shard->geometry->bucket_count - 1)];
+}
+
+static inline uint32_t bucket_first(uint64_t bucket)
+{
+	return (uint32_t)bucket;
+}
+
+static inline uint32_t bucket_extent(uint64_t bucket)
+{
+	return (uint32_t)(bucket >> 32);
 }
 
 /* A slot's fields, copied. */

@@ -95,8 +95,12 @@ static const char *judge_twins(const struct shard *shard, const struct findings 
 static const char *judge_chains(const struct shard *shard, struct findings *found)
 {
 	for (uint32_t bucket = 0; bucket < shard->geometry->bucket_count; bucket++) {
-		for (uint32_t at = shard->buckets[bucket]; at != LAYOUT_NONE;
-		     at = slot_at(shard, at)->next) {
+		uint32_t first = (uint32_t)shard->buckets[bucket];
+
+		if (first < found->limit &&
+		    shard->buckets[bucket] >> 32 != slot_at(shard, first)->extent)
+			return "a bucket does not know its first slot's extent";
+		for (uint32_t at = first; at != LAYOUT_NONE; at = slot_at(shard, at)->next) {
 			if (at >= found->limit)
 				return "a chain leads to no slot";
 			if (!found->live[at])

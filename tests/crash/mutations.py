@@ -40,6 +40,8 @@ TABLE = [
     ("repair: overlaps believed", "repair.c", " && room_is_free(shard, &entry)", "", "scribbles"),
     ("repair: flush generations believed", "repair.c", " || entry_is_flushed(shard, &entry)) {", ") {", "scribbles"),
     ("repair: serial believed", "repair.c", "newest_serial > serial ? newest_serial : serial", "serial", "scribbles"),
+    ("link: a bucket without its first slot's extent", "shard.c", "WORDS_PUBLISH(*bucket, extent << 32 | first);", "WORDS_PUBLISH(*bucket, first);", "crash_points"),
+    ("link: a bucket keeps the extent of who went", "shard.c", "\t\tset_bucket(shard, bucket, next);", "\t\tWORDS_PUBLISH(*bucket, (WORDS_LOAD(*bucket) & ~(uint64_t)UINT32_MAX) | next);", "crash_points"),
     # who takes the lock
     ("lock: owner's death not asked", "shard.c", "if (taken == LOCK_TAKEN && WORDS_LOAD(shard->header->sequence) % 2 == 0 &&", "if (WORDS_LOAD(shard->header->sequence) % 2 == 0 &&", "equivalent"),
     ("lock: sequence not asked", "shard.c", "if (taken == LOCK_TAKEN && WORDS_LOAD(shard->header->sequence) % 2 == 0 &&", "if (taken == LOCK_TAKEN &&", "crash_points"),

@@ -51,7 +51,7 @@ static struct geometry plan(uint32_t grains)
 	    LAYOUT_PAGE +
 	    round_up(sizeof(struct layout_database) * CACHE_DATABASES_MAX, LAYOUT_PAGE);
 	geometry.used_offset = round_up(
-	    round_up(sizeof(struct layout_shard), 64) + geometry.bucket_count * sizeof(uint32_t),
+	    round_up(sizeof(struct layout_shard), 64) + geometry.bucket_count * sizeof(uint64_t),
 	    64);
 	geometry.starts_offset = round_up(geometry.used_offset + geometry.grains / 8, 64);
 	geometry.arena_offset = round_up(geometry.starts_offset + geometry.grains / 8, 64);
