@@ -138,16 +138,25 @@ static int say_owner(const struct segment *segment, uid_t owner, struct text mes
 	return -EPERM;
 }
 
-static int say_cannot_open(const struct segment *segment, int error, struct text message)
+/* What lies at the segment's name, be it a link; 0 or -errno. */
+static int look_at_name(const struct segment *segment, struct stat *ret_status)
 {
 	char path[sizeof(SEGMENT_FOLDER) + SEGMENT_NAME_SIZE];
-	struct stat status;
 
 	snprintf(path, sizeof(path), SEGMENT_FOLDER "%s", segment->name);
-	if (lstat(path, &status) == 0 && status.st_uid != geteuid())
+	return lstat(path, ret_status) < 0 ? -errno : 0;
+}
+
+static int say_cannot_open(const struct segment *segment, int error, struct text message)
+{
+	struct stat status;
+
+	if (look_at_name(segment, &status) == 0 && status.st_uid != geteuid())
 		return say_owner(segment, status.st_uid, message);
-	say(message, "%s: cannot open: %s; remove it, or see to the rights of " SEGMENT_FOLDER,
-	    path, strerror(error));
+	say(message,
+	    SEGMENT_FOLDER
+	    "%s: cannot open: %s; remove it, or see to the rights of " SEGMENT_FOLDER,
+	    segment->name, strerror(error));
 	return -error;
 }
 
@@ -163,24 +172,43 @@ static int map(struct segment *segment, int fd, int protection)
 
 enum open_result { SEGMENT_OPENED = 0, SEGMENT_UNFIT = 1 };
 
-/* SEGMENT_OPENED and mapped; SEGMENT_UNFIT with the reason; or -errno with a message. */
-static int open_existing(struct segment *segment, struct text reason, struct text message)
+/* Before it is opened: opening a device or a FIFO is no mere look, and a link is not followed. */
+static int judge_kind(const struct segment *segment, struct text reason, struct text message)
 {
-	CLEAN(fd) int fd = shm_open(segment->name, O_RDWR, 0);
 	struct stat status;
-	int error;
+	int error = look_at_name(segment, &status);
 
-	if (fd < 0 && errno == ENOENT) {
+	if (error == -ENOENT) {
 		say(reason, "there was none");
 		return SEGMENT_UNFIT;
 	}
-	if (fd < 0)
-		return say_cannot_open(segment, errno, message);
-	if (fstat(fd, &status) < 0)
+	if (error)
+		return say_cannot_open(segment, -error, message);
+	if (status.st_uid != geteuid())
+		return say_owner(segment, status.st_uid, message);
+	if (S_ISREG(status.st_mode))
+		return SEGMENT_OPENED;
+	if (S_ISDIR(status.st_mode))
+		return say_cannot_open(segment, EISDIR, message);
+	say(reason, "what had its name was no file");
+	return SEGMENT_UNFIT;
+}
+
+/* SEGMENT_OPENED and mapped; SEGMENT_UNFIT with the reason; or -errno with a message. */
+static int open_existing(struct segment *segment, struct text reason, struct text message)
+{
+	CLEAN(fd) int fd = -1;
+	struct stat status;
+	int error = judge_kind(segment, reason, message);
+
+	if (error != SEGMENT_OPENED)
+		return error;
+	fd = shm_open(segment->name, O_RDWR, 0);
+	if (fd < 0 || fstat(fd, &status) < 0)
 		return say_cannot_open(segment, errno, message);
 	if (status.st_uid != geteuid())
 		return say_owner(segment, status.st_uid, message);
-	if (!S_ISREG(status.st_mode) || (status.st_mode & 07777) != segment->mode) {
+	if ((status.st_mode & 07777) != segment->mode) {
 		say(reason, "its mode was %04o, not %04o", (unsigned)status.st_mode & 07777,
 		    (unsigned)segment->mode);
 		return SEGMENT_UNFIT;

@@ -34,4 +34,19 @@ expect 1 "make \`cache.size\` at least 801 MiB" \
 chmod 666 "/dev/shm/optimax-$instance"
 expect 1 "cannot attach" --instance "$instance" $sizes --verify
 expect 0 "started clean: its mode was 0666, not 0600" --instance "$instance" $sizes
+# What is no file at all is replaced, and a link is not followed; a directory is left to people.
+segment=/dev/shm/optimax-$instance
+rm "$segment"
+mkfifo -m 600 "$segment"
+expect 0 "cache: started clean: what had its name was no file" --instance "$instance" $sizes
+rm "$segment"
+ln -s "$program" "$segment"
+expect 0 "cache: started clean: what had its name was no file" --instance "$instance" $sizes
+rm "$segment-metrics"
+ln -s /nowhere "$segment-metrics"
+expect 0 "metrics: started clean: what had its name was no file" --instance "$instance" $sizes
+rm "$segment"
+mkdir "$segment"
+expect 1 "cannot open: Is a directory; remove it" --instance "$instance" $sizes
+rmdir "$segment"
 [ $failures -eq 0 ]
