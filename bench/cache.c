@@ -264,6 +264,38 @@ static void measure_many(const struct options *options)
 	require((median(many, ROUNDS) - median(few, ROUNDS)) / miss <= 3, " (<= 3)");
 }
 
+/* ---- a flush ---- */
+
+static double time_flushes(struct cache *cache, uint32_t entries)
+{
+	double times[ROUNDS];
+
+	for (int round = 0; round < ROUNDS; round++) {
+		double start;
+
+		for (uint32_t i = 0; i < entries; i++)
+			put_one(cache, i, 64);
+		start = cpu_ns();
+		cache_flush(cache, ~0u, CACHE_NO_DATABASE);
+		times[round] = (cpu_ns() - start) / 1000;
+	}
+	return median(times, ROUNDS);
+}
+
+static void measure_flush(const struct options *options)
+{
+	uint32_t many = options->entries / 10;
+	struct cache *cache;
+	double few_us, many_us;
+
+	prepare(instances[0], 1024 * MIB, 1 * MIB, &cache);
+	few_us = time_flushes(cache, FEW);
+	many_us = time_flushes(cache, many);
+	printf("flush of everything in 1 GiB: %.1f us with %d entries, %.1f us with %u", few_us,
+	    FEW, many_us, many);
+	require(many_us <= 100, " (<= 100)");
+}
+
 /* ---- readers beside a writer ---- */
 
 enum { READERS = 2, WRITER = READERS, MEMBERS = READERS + 1, SHARING_ROUNDS = 41 };
@@ -540,6 +572,7 @@ static const struct {
     {"repair", measure_repair},
     {"bytes", measure_bytes},
     {"many", measure_many},
+    {"flush", measure_flush},
 };
 
 int main(int argc, char **argv)
@@ -547,7 +580,8 @@ int main(int argc, char **argv)
 	static const struct argp_option option_rows[] = {
 	    {"entries", 'n', "N", 0, "Where many are meant (1000000)", 0},
 	    {"mib", 'm', "N", 0, "Size of the cache whose bytes are measured (64)", 0},
-	    {"only", 'o', "NAME", 0, "One of operations, readers, repair, bytes, many", 0}, {0}};
+	    {"only", 'o', "NAME", 0, "One of operations, readers, repair, bytes, many, flush", 0},
+	    {0}};
 	static const struct argp parser = {
 	    .options = option_rows, .parser = parse_option, .doc = "What the cache costs."};
 	struct options options = {.entries = 1000000, .mib = 64};

@@ -413,55 +413,82 @@ uint32_t cache_generation(const struct cache *cache, enum cache_type type, int d
 	return WORDS_LOAD_ACQUIRE(cache->header->flush_generation[type][database + 1]);
 }
 
-static uint64_t flush_one(struct cache *cache, unsigned type, unsigned database_index)
+struct generations {
+	uint32_t of[CACHE_TYPE_COUNT][LAYOUT_DATABASE_INDEXES];
+};
+
+/* CACHE_NO_DATABASE: all of them, and what is of none. */
+static bool is_concerned(int database, unsigned database_index)
 {
-	uint64_t concerned = 0;
-	uint32_t generation;
-
-	generation = atomic_fetch_add(&cache->header->flush_generation[type][database_index], 1);
-	CRASH_POINT();
-	for (uint32_t i = 0; i < cache->geometry.shard_count; i++) {
-		struct shard shard = shard_at(cache, i);
-		const struct layout_count *count = &shard.header->counts[type][database_index];
-
-		if (WORDS_LOAD(count->generation) == generation)
-			concerned += WORDS_LOAD(count->entries);
-	}
-	return concerned;
+	return database == CACHE_NO_DATABASE || database_index == (unsigned)(database + 1);
 }
 
-uint64_t cache_flush(struct cache *cache, unsigned type_mask, int database)
+/* Without a name it has none. So of 64 databases few need a look, in up to 1,024 shards. */
+static bool may_have_entries(const struct cache *cache, unsigned database_index)
 {
-	uint64_t concerned = 0;
-
-	for (unsigned type = 0; type < CACHE_TYPE_COUNT; type++)
-		for (int i = CACHE_NO_DATABASE; i < CACHE_DATABASES_MAX; i++)
-			if ((type_mask >> type & 1) &&
-			    (database == CACHE_NO_DATABASE || database == i))
-				concerned += flush_one(cache, type, (unsigned)(i + 1));
-	return concerned;
+	return database_index == 0 ||
+	       WORDS_LOAD(cache->databases[database_index - 1].state) == LAYOUT_DATABASE_NAMED;
 }
 
-void cache_usage(struct cache *cache, struct cache_usage *ret_usage)
+/* What is counted of these generations. */
+static struct cache_usage sum_counts(
+    struct cache *cache, unsigned type_mask, int database, const struct generations *generations)
 {
+	unsigned indexes[LAYOUT_DATABASE_INDEXES], concerned = 0;
 	struct cache_usage usage = {0};
 
+	for (unsigned i = 0; i < LAYOUT_DATABASE_INDEXES; i++)
+		if (is_concerned(database, i) && may_have_entries(cache, i))
+			indexes[concerned++] = i;
 	for (uint32_t i = 0; i < cache->geometry.shard_count; i++) {
 		struct shard shard = shard_at(cache, i);
 
 		for (unsigned type = 0; type < CACHE_TYPE_COUNT; type++) {
-			for (unsigned k = 0; k < LAYOUT_DATABASE_INDEXES; k++) {
-				const struct layout_count *count = &shard.header->counts[type][k];
+			for (unsigned k = 0; (type_mask >> type & 1) && k < concerned; k++) {
+				const struct layout_count *count =
+				    &shard.header->counts[type][indexes[k]];
 
 				if (WORDS_LOAD(count->generation) !=
-				    WORDS_LOAD(cache->header->flush_generation[type][k]))
+				    generations->of[type][indexes[k]])
 					continue;
 				usage.entries[type] += WORDS_LOAD(count->entries);
 				usage.bytes[type] += WORDS_LOAD(count->bytes);
 			}
 		}
 	}
-	*ret_usage = usage;
+	return usage;
+}
+
+uint64_t cache_flush(struct cache *cache, unsigned type_mask, int database)
+{
+	struct generations flushed = {0};
+	struct cache_usage usage;
+	uint64_t concerned = 0;
+
+	/* All is invalid before the first count is looked at. */
+	for (unsigned type = 0; type < CACHE_TYPE_COUNT; type++) {
+		for (unsigned i = 0; i < LAYOUT_DATABASE_INDEXES; i++) {
+			if (!(type_mask >> type & 1) || !is_concerned(database, i))
+				continue;
+			flushed.of[type][i] =
+			    atomic_fetch_add(&cache->header->flush_generation[type][i], 1);
+			CRASH_POINT();
+		}
+	}
+	usage = sum_counts(cache, type_mask, database, &flushed);
+	for (unsigned type = 0; type < CACHE_TYPE_COUNT; type++)
+		concerned += usage.entries[type];
+	return concerned;
+}
+
+void cache_usage(struct cache *cache, struct cache_usage *ret_usage)
+{
+	struct generations now;
+
+	for (unsigned type = 0; type < CACHE_TYPE_COUNT; type++)
+		for (unsigned i = 0; i < LAYOUT_DATABASE_INDEXES; i++)
+			now.of[type][i] = WORDS_LOAD(cache->header->flush_generation[type][i]);
+	*ret_usage = sum_counts(cache, ~0u, CACHE_NO_DATABASE, &now);
 }
 
 void cache_count_in(struct cache *cache, struct metrics *metrics)
