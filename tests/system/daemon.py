@@ -158,9 +158,11 @@ class Daemon:
                 segment.unlink(missing_ok=True)
             process.remove_scratch(self.scratch)
 
+    def segment(self, suffix=""):
+        return Path(f"/dev/shm/optimax-{self.instance}{suffix}")
+
     def segments(self):
-        return [path for suffix in ("", "-metrics")
-                if (path := Path(f"/dev/shm/optimax-{self.instance}{suffix}")).exists()]
+        return [path for suffix in ("", "-metrics") if os.path.lexists(path := self.segment(suffix))]
 
     def log(self):
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
