@@ -33,6 +33,7 @@ struct options {
 	enum cache_order order;
 	unsigned type_mask;
 	size_t limit;
+	unsigned index; /* of its slot of the metrics */
 };
 
 static const struct argp_option option_rows[] = {
@@ -45,6 +46,7 @@ static const struct argp_option option_rows[] = {
     {"top", 't', "ORDER", 0, "List entries by size, use or cost, to descriptor 3", 0},
     {"type", 'y', "TYPE", 0, "List only route, chat, sql or llm", 0},
     {"limit", 'l', "N", 0, "List so many entries (20)", 0},
+    {"index", 'n', "N", 0, "Count repairs as the checker of this number (0)", 0},
     {"stats", 'S', NULL, 0, "Write the instance's figures to standard output", 0},
     {0},
 };
@@ -134,6 +136,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case 'l':
 		options->limit = strtoul(argument, NULL, 10);
 		return 0;
+	case 'n':
+		options->index = (unsigned)strtoul(argument, NULL, 10);
+		return 0;
 	case 'S':
 		options->job = JOB_STATS;
 		return 0;
@@ -214,14 +219,14 @@ static int report_verified(
 	return write_report(CHILD_FD_CONTROL, &report);
 }
 
-/* Those that the supervisor runs after a death come one at a time, as a slot of the metrics needs
- * it. Those for people say themselves what they found. */
+/* A slot of the metrics has one writer: the supervisor gives those that may run at once different
+ * numbers. */
 static void count_in_metrics(const struct options *options, struct cache *cache)
 {
 	struct metrics *metrics;
 
-	if (!options->report && segment_attach_metrics(options->instance, true, &metrics) == 0 &&
-	    metrics_claim(metrics, ROLE_CHECK, "", 0) == 0)
+	if (segment_attach_metrics(options->instance, true, &metrics) == 0 &&
+	    metrics_claim(metrics, ROLE_CHECK, "", options->index) == 0)
 		cache_count_in(cache, metrics);
 }
 

@@ -15,7 +15,7 @@ enum { RETRY_AFTER_MS = 1000 };
 
 /* The words of the command line, their memory lasting as long as the request. */
 struct words {
-	char by[16], type[16], limit[24];
+	char by[16], type[16], limit[24], index[12];
 };
 
 static void copy_word(char *to, size_t size, struct bytes text)
@@ -23,7 +23,7 @@ static void copy_word(char *to, size_t size, struct bytes text)
 	snprintf(to, size, "%.*s", (int)text.size, text.data);
 }
 
-static void build_request(const struct config *config, int lock_fd, int report_fd,
+static void build_request(const struct config *config, int lock_fd, int report_fd, int index,
     const struct inspect_cache_params *params, struct words *words, struct spawn_request *request)
 {
 	size_t count = 0;
@@ -36,6 +36,9 @@ static void build_request(const struct config *config, int lock_fd, int report_f
 		request->argv[count++] = "--verify";
 		request->argv[count++] = "--checksums";
 		request->argv[count++] = "--report";
+		snprintf(words->index, sizeof(words->index), "%d", index);
+		request->argv[count++] = "--index";
+		request->argv[count++] = words->index;
 	} else {
 		copy_word(words->by, sizeof(words->by), params->by);
 		request->argv[count++] = "--top";
@@ -77,7 +80,9 @@ int inspections_start(struct inspections *inspections, const struct config *conf
 	}
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		return error_set(ret_error, ERROR_INTERNAL, "no pipe: %s", strerror(errno));
-	build_request(config, lock_fd, fds[1], params, &words, &request);
+	/* The checker that looks after a death (checker.c) has number 0. */
+	build_request(config, lock_fd, fds[1], 1 + (int)(inspection - inspections->items), params,
+	    &words, &request);
 	r = spawn_program(&request, &inspection->pid);
 	close(fds[1]);
 	if (r < 0) {

@@ -82,6 +82,8 @@ def test_verify_repairs_what_was_scribbled_over(daemon):
     assert found["repaired"] == 1 and found["lost"] == 1, found
     assert daemon.ctl_json("cache", "verify")["repaired"] == 0
     assert daemon.sql("SELECT 1")["rows"] == [[1]]
+    stats = daemon.stats()["cache_stats"]
+    assert stats["repairs"] == 1 and stats["sql"]["lost"] == 1
 
 
 def test_verify_does_not_stop_the_daemon(daemon):
