@@ -38,17 +38,28 @@ static bool segment_program(char path[static PATH_MAX])
 	return needed < PATH_MAX;
 }
 
-/* "main", or the name of either segment as ls shows it. */
+static bool segment_exists(const char *instance)
+{
+	char path[NAME_MAX + 64];
+
+	snprintf(path, sizeof(path), "/dev/shm/optimax-%.*s-metrics", NAME_MAX, instance);
+	return access(path, F_OK) == 0;
+}
+
+/* "main", or the name of either segment: of shm_open, as ls shows it, or with its folder. */
 static void segment_instance(const char *name, char instance[static NAME_MAX])
 {
-	static const char prefix[] = "/optimax-", suffix[] = "-metrics";
+	static const char prefix[] = "optimax-", suffix[] = "-metrics";
+	const char *file = strrchr(name, '/');
 	size_t size;
 
-	if (strncmp(name, prefix, sizeof(prefix) - 1) != 0) {
+	file = file ? file + 1 : name;
+	if (strncmp(file, prefix, sizeof(prefix) - 1) != 0 ||
+	    (file == name && segment_exists(name))) {
 		snprintf(instance, NAME_MAX, "%s", name);
 		return;
 	}
-	snprintf(instance, NAME_MAX, "%s", name + sizeof(prefix) - 1);
+	snprintf(instance, NAME_MAX, "%s", file + sizeof(prefix) - 1);
 	size = strlen(instance);
 	if (size >= sizeof(suffix) && strcmp(instance + size - sizeof(suffix) + 1, suffix) == 0)
 		instance[size - sizeof(suffix) + 1] = '\0';

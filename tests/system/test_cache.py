@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 
+import pytest
+
 import process
 
 
@@ -131,12 +133,14 @@ def test_figures_with_the_router_stopped(daemon):
     pid = daemon.kill("router", signal.SIGSTOP)
     try:
         read = daemon.ctl_json("stats", "--segment", daemon.instance)
-        again = daemon.ctl_json("stats", "--segment", f"/optimax-{daemon.instance}-metrics")
+        again = [daemon.ctl_json("stats", "--segment", name)
+                 for name in (f"/optimax-{daemon.instance}-metrics", f"optimax-{daemon.instance}",
+                              f"/dev/shm/optimax-{daemon.instance}-metrics")]
         shown = daemon.ctl("stats", "--segment", daemon.instance)
     finally:
         os.kill(pid, signal.SIGCONT)
     for key in ("total_requests", "heuristic_routing", "cache_stats"):
-        assert read[key] == before[key] == again[key]
+        assert all(figures[key] == before[key] for figures in [read, *again])
     assert read["response_times"]["p999_ms"] >= read["response_times"]["p50_ms"] > 0
     assert "workers" not in read and "uptime_s" not in read
     assert shown.returncode == 0 and shown.stdout.startswith("requests        11\n")
@@ -145,12 +149,13 @@ def test_figures_with_the_router_stopped(daemon):
     assert daemon.ctl("stats", "--segment", daemon.instance, "--reset").returncode == 2
 
 
-def test_stats_count_repairs(daemon):
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGILL])
+def test_stats_count_repairs(daemon, number):
     assert daemon.stats()["cache_stats"]["repairs"] == 0
     fill(daemon)
     assert daemon.stats()["cache_stats"]["sql"]["lost"] == 0
     scribble(daemon)
-    daemon.kill("watcher", signal.SIGABRT)  # such a death has every checksum looked at
+    daemon.kill("watcher", number)  # such a death has every checksum looked at
 
     def repaired():
         """the repair in the statistics"""
