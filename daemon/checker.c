@@ -59,7 +59,8 @@ int checker_prepare(const struct config *config, int lock_fd)
 /* Such a process may have written anywhere before it died. */
 static bool may_have_scribbled(int signal_number)
 {
-	return signal_number == SIGSEGV || signal_number == SIGBUS || signal_number == SIGABRT;
+	return signal_number == SIGSEGV || signal_number == SIGBUS || signal_number == SIGABRT ||
+	       signal_number == SIGILL;
 }
 
 static void run_wanted(struct checker *checker, const struct config *config, int lock_fd)
@@ -81,8 +82,6 @@ void checker_child_died(
     struct checker *checker, const struct config *config, int lock_fd, int status)
 {
 	if (!WIFSIGNALED(status))
-		return;
-	if (!may_have_scribbled(WTERMSIG(status)) && WTERMSIG(status) != SIGKILL)
 		return;
 	checker->wants_verify = true;
 	if (may_have_scribbled(WTERMSIG(status)))
