@@ -170,6 +170,34 @@ static int map(struct segment *segment, int fd, int protection)
 	return 0;
 }
 
+static int say_no_room(const struct segment *segment, int error, struct text message)
+{
+	struct statvfs status = {0};
+	uint64_t free_mib;
+
+	if (error != ENOSPC)
+		return say_cannot_open(segment, error, message);
+	statvfs(SEGMENT_FOLDER, &status);
+	free_mib = (uint64_t)status.f_bavail * status.f_frsize >> 20;
+	say(message,
+	    "%s needs %zu MiB in " SEGMENT_FOLDER ", where %llu MiB are free: make `cache.size` "
+	    "smaller, or " SEGMENT_FOLDER " larger (mount -o remount,size=… " SEGMENT_FOLDER ")",
+	    segment->purpose, (segment->size + (1 << 20) - 1) >> 20, (unsigned long long)free_mib);
+	return -ENOSPC;
+}
+
+/* Of every page: a full /dev/shm is an error here instead of SIGBUS later. Also of a file that was
+ * there, which may have been cut short and made longer again. */
+static int allocate(const struct segment *segment, int fd)
+{
+	int error;
+
+	do {
+		error = posix_fallocate(fd, 0, (off_t)segment->size);
+	} while (error == EINTR);
+	return error;
+}
+
 enum open_result { SEGMENT_OPENED = 0, SEGMENT_UNFIT = 1 };
 
 /* Before it is opened: opening a device or a FIFO is no mere look, and a link is not followed. */
@@ -218,29 +246,12 @@ static int open_existing(struct segment *segment, struct text reason, struct tex
 		    segment->size);
 		return SEGMENT_UNFIT;
 	}
-	error = map(segment, fd, PROT_READ | PROT_WRITE);
-	if (error)
-		return say_cannot_open(segment, -error, message);
-	return SEGMENT_OPENED;
+	error = allocate(segment, fd);
+	if (!error)
+		error = -map(segment, fd, PROT_READ | PROT_WRITE);
+	return error ? say_no_room(segment, error, message) : SEGMENT_OPENED;
 }
 
-static int say_no_room(const struct segment *segment, int error, struct text message)
-{
-	struct statvfs status = {0};
-	uint64_t free_mib;
-
-	if (error != ENOSPC)
-		return say_cannot_open(segment, error, message);
-	statvfs(SEGMENT_FOLDER, &status);
-	free_mib = (uint64_t)status.f_bavail * status.f_frsize >> 20;
-	say(message,
-	    "%s needs %zu MiB in " SEGMENT_FOLDER ", where %llu MiB are free: make `cache.size` "
-	    "smaller, or " SEGMENT_FOLDER " larger (mount -o remount,size=… " SEGMENT_FOLDER ")",
-	    segment->purpose, (segment->size + (1 << 20) - 1) >> 20, (unsigned long long)free_mib);
-	return -ENOSPC;
-}
-
-/* Every page is allocated now: a full /dev/shm is an error here instead of SIGBUS later. */
 static int create(struct segment *segment, struct text message)
 {
 	CLEAN(fd) int fd = -1;
@@ -253,9 +264,7 @@ static int create(struct segment *segment, struct text message)
 	CRASH_POINT();
 	if (fd < 0)
 		return say_cannot_open(segment, errno, message);
-	do {
-		error = posix_fallocate(fd, 0, (off_t)segment->size);
-	} while (error == EINTR);
+	error = allocate(segment, fd);
 	CRASH_POINT();
 	/* Not left to the umask. */
 	if (!error && fchmod(fd, segment->mode) < 0)

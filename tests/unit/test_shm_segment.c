@@ -333,13 +333,19 @@ static void test_owned_by_another(void **state)
 	assert_non_null(strstr(scene.message, "belongs to user nobody"));
 }
 
+static bool mount_shm(const char *size)
+{
+	if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	    mount("none", "/dev/shm", "tmpfs", 0, size) == 0)
+		return true;
+	print_message("skipped: no mount namespace of our own here\n");
+	return false;
+}
+
 static int prepare_without_any_room(void)
 {
-	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("none", "/dev/shm", "tmpfs", 0, "size=1m")) {
-		print_message("skipped: no mount namespace of our own here\n");
+	if (!mount_shm("size=1m"))
 		return 77;
-	}
 	if (scene_prepare(&scene, 16 * MIB, 64 * 1024) != -ENOSPC)
 		return 1;
 	print_message("%s\n", scene.message);
@@ -350,11 +356,8 @@ static int prepare_without_room(void)
 {
 	char path[128];
 
-	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("none", "/dev/shm", "tmpfs", 0, "size=12m")) {
-		print_message("skipped: no mount namespace of our own here\n");
+	if (!mount_shm("size=12m"))
 		return 77;
-	}
 	if (scene_prepare(&scene, 16 * MIB, 64 * 1024) != -ENOSPC)
 		return 1;
 	print_message("%s\n", scene.message);
@@ -363,8 +366,31 @@ static int prepare_without_room(void)
 	       !strstr(scene.message, "make `cache.size` smaller") || access(path, F_OK) == 0;
 }
 
+/* Its header is good, but behind that there are holes, and somebody has taken their room. */
+static int prepare_with_holes(void)
+{
+	char path[128];
+	int other;
+
+	if (!mount_shm("size=24m"))
+		return 77;
+	path_of(path, "");
+	if (scene_prepare(&scene, 16 * MIB, 64 * 1024) != 0 || truncate(path, MIB) != 0 ||
+	    truncate(path, 16 * MIB) != 0)
+		return 1;
+	other = open("/dev/shm/other", O_RDWR | O_CREAT, 0600);
+	if (other < 0 || posix_fallocate(other, 0, 12 * MIB) != 0)
+		return 1;
+	if (scene_prepare(&scene, 16 * MIB, 64 * 1024) != -ENOSPC)
+		return 1;
+	print_message("%s\n", scene.message);
+	close(other);
+	return unlink("/dev/shm/other") != 0 || scene_prepare(&scene, 16 * MIB, 64 * 1024) != 0;
+}
+
 static void test_full(void **state)
 {
+	in_child(prepare_with_holes);
 	(void)state;
 	in_child(prepare_without_room);
 	in_child(prepare_without_any_room);
