@@ -2,45 +2,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #include "shm/layout_metrics.h"
+#include "shm/segment_file.h"
 #include "shm/shard.h"
 
-#define SEGMENT_FOLDER "/dev/shm" /* where glibc's shm_open keeps its names */
-enum { SEGMENT_INSTANCE_MAX = 64, SEGMENT_NAME_SIZE = SEGMENT_INSTANCE_MAX + 32 };
-
-/* One of the two files, while it is opened. */
-struct segment {
-	char name[SEGMENT_NAME_SIZE];
-	mode_t mode;
-	size_t size;
-	const char *purpose; /* for messages: "the cache" */
-	void *memory;
-};
-
-struct text {
-	char *at;
-	size_t size;
-};
-
-__attribute__((format(printf, 2, 3))) static void say(struct text text, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(text.at, text.size, format, arguments);
-	va_end(arguments);
-}
+static_assert(SEGMENT_LEAST >= sizeof(struct layout_header), "what is mapped has a header");
 
 static bool name_is_fit(const char *instance)
 {
@@ -51,20 +24,20 @@ static bool name_is_fit(const char *instance)
 	                        "0123456789_-.") == size;
 }
 
-static int segment_of_cache(const char *instance, struct segment *ret_segment)
+static int segment_of_cache(const char *instance, struct segment_file *ret_segment)
 {
 	if (!name_is_fit(instance))
 		return -EINVAL;
-	*ret_segment = (struct segment){.mode = 0600, .purpose = "the cache"};
+	*ret_segment = (struct segment_file){.mode = 0600, .purpose = "the cache"};
 	snprintf(ret_segment->name, sizeof(ret_segment->name), "/optimax-%s", instance);
 	return 0;
 }
 
-static int segment_of_metrics(const char *instance, struct segment *ret_segment)
+static int segment_of_metrics(const char *instance, struct segment_file *ret_segment)
 {
 	if (!name_is_fit(instance))
 		return -EINVAL;
-	*ret_segment = (struct segment){
+	*ret_segment = (struct segment_file){
 	    .mode = 0640, .size = sizeof(struct layout_metrics), .purpose = "the metrics segment"};
 	snprintf(ret_segment->name, sizeof(ret_segment->name), "/optimax-%s-metrics", instance);
 	return 0;
@@ -124,185 +97,23 @@ static uint64_t constants_hash(const struct layout_constants *constants)
 	return XXH3_64bits(constants, sizeof(*constants));
 }
 
-static int say_owner(const struct segment *segment, uid_t owner, struct text message)
-{
-	const struct passwd *user = getpwuid(owner);
-	char number[24];
-
-	snprintf(number, sizeof(number), "%lu", (unsigned long)owner);
-	say(message,
-	    SEGMENT_FOLDER
-	    "%s belongs to user %s: stop that user's optimaxd and remove the file, or "
-	    "choose another `instance`",
-	    segment->name, user ? user->pw_name : number);
-	return -EPERM;
-}
-
-/* What lies at the segment's name, be it a link; 0 or -errno. */
-static int look_at_name(const struct segment *segment, struct stat *ret_status)
-{
-	char path[sizeof(SEGMENT_FOLDER) + SEGMENT_NAME_SIZE];
-
-	snprintf(path, sizeof(path), SEGMENT_FOLDER "%s", segment->name);
-	return lstat(path, ret_status) < 0 ? -errno : 0;
-}
-
-static int say_cannot_open(const struct segment *segment, int error, struct text message)
-{
-	struct stat status;
-
-	if (look_at_name(segment, &status) == 0 && status.st_uid != geteuid())
-		return say_owner(segment, status.st_uid, message);
-	say(message,
-	    SEGMENT_FOLDER
-	    "%s: cannot open: %s; remove it, or see to the rights of " SEGMENT_FOLDER,
-	    segment->name, strerror(error));
-	return -error;
-}
-
-static int map(struct segment *segment, int fd, int protection)
-{
-	segment->memory = mmap(NULL, segment->size, protection, MAP_SHARED, fd, 0);
-	if (segment->memory == MAP_FAILED) {
-		segment->memory = NULL;
-		return -errno;
-	}
-	return 0;
-}
-
-static int say_no_room(const struct segment *segment, int error, struct text message)
-{
-	struct statvfs status = {0};
-	uint64_t free_mib;
-
-	if (error != ENOSPC)
-		return say_cannot_open(segment, error, message);
-	statvfs(SEGMENT_FOLDER, &status);
-	free_mib = (uint64_t)status.f_bavail * status.f_frsize >> 20;
-	say(message,
-	    "%s needs %zu MiB in " SEGMENT_FOLDER ", where %llu MiB are free: make `cache.size` "
-	    "smaller, or " SEGMENT_FOLDER " larger (mount -o remount,size=… " SEGMENT_FOLDER ")",
-	    segment->purpose, (segment->size + (1 << 20) - 1) >> 20, (unsigned long long)free_mib);
-	return -ENOSPC;
-}
-
-/* Of every page: a full /dev/shm is an error here instead of SIGBUS later. Also of a file that was
- * there, which may have been cut short and made longer again. */
-static int allocate(const struct segment *segment, int fd)
-{
-	int error;
-
-	do {
-		error = posix_fallocate(fd, 0, (off_t)segment->size);
-	} while (error == EINTR);
-	return error;
-}
-
-enum open_result { SEGMENT_OPENED = 0, SEGMENT_UNFIT = 1 };
-
-/* Before it is opened: opening a device or a FIFO is no mere look, and a link is not followed. */
-static int judge_kind(const struct segment *segment, struct text reason, struct text message)
-{
-	struct stat status;
-	int error = look_at_name(segment, &status);
-
-	if (error == -ENOENT) {
-		say(reason, "there was none");
-		return SEGMENT_UNFIT;
-	}
-	if (error)
-		return say_cannot_open(segment, -error, message);
-	if (status.st_uid != geteuid())
-		return say_owner(segment, status.st_uid, message);
-	if (S_ISREG(status.st_mode))
-		return SEGMENT_OPENED;
-	if (S_ISDIR(status.st_mode))
-		return say_cannot_open(segment, EISDIR, message);
-	say(reason, "what had its name was no file");
-	return SEGMENT_UNFIT;
-}
-
-/* SEGMENT_OPENED and mapped; SEGMENT_UNFIT with the reason; or -errno with a message. */
-static int open_existing(struct segment *segment, struct text reason, struct text message)
-{
-	CLEAN(fd) int fd = -1;
-	struct stat status;
-	int error = judge_kind(segment, reason, message);
-
-	if (error != SEGMENT_OPENED)
-		return error;
-	fd = shm_open(segment->name, O_RDWR, 0);
-	if (fd < 0 || fstat(fd, &status) < 0)
-		return say_cannot_open(segment, errno, message);
-	if (status.st_uid != geteuid())
-		return say_owner(segment, status.st_uid, message);
-	if ((status.st_mode & 07777) != segment->mode) {
-		say(reason, "its mode was %04o, not %04o", (unsigned)status.st_mode & 07777,
-		    (unsigned)segment->mode);
-		return SEGMENT_UNFIT;
-	}
-	if ((uint64_t)status.st_size != segment->size) {
-		say(reason, "its size was %lld bytes, not %zu", (long long)status.st_size,
-		    segment->size);
-		return SEGMENT_UNFIT;
-	}
-	error = allocate(segment, fd);
-	if (!error)
-		error = -map(segment, fd, PROT_READ | PROT_WRITE);
-	return error ? say_no_room(segment, error, message) : SEGMENT_OPENED;
-}
-
-static int create(struct segment *segment, struct text message)
-{
-	CLEAN(fd) int fd = -1;
-	int error;
-
-	if (shm_unlink(segment->name) < 0 && errno != ENOENT)
-		return say_cannot_open(segment, errno, message);
-	CRASH_POINT();
-	fd = shm_open(segment->name, O_RDWR | O_CREAT | O_EXCL, segment->mode);
-	CRASH_POINT();
-	if (fd < 0)
-		return say_cannot_open(segment, errno, message);
-	error = allocate(segment, fd);
-	CRASH_POINT();
-	/* Not left to the umask. */
-	if (!error && fchmod(fd, segment->mode) < 0)
-		error = errno;
-	CRASH_POINT();
-	if (!error)
-		error = -map(segment, fd, PROT_READ | PROT_WRITE);
-	if (!error)
-		return 0;
-	error = say_no_room(segment, error, message);
-	shm_unlink(segment->name);
-	return error;
-}
-
-static void drop(struct segment *segment)
-{
-	if (segment->memory)
-		munmap(segment->memory, segment->size);
-	segment->memory = NULL;
-}
-
 /* Whether the header is one of this program, boot and geometry; else why not. */
 static bool header_holds(const struct layout_header *header, uint64_t size, struct text reason)
 {
 	const struct layout_constants *constants = &header->constants;
 
 	if (WORDS_LOAD_ACQUIRE(header->magic) != LAYOUT_MAGIC)
-		say(reason, "it was not finished, or no cache of OptimaX");
+		segment_say(reason, "it was not finished, or no cache of OptimaX");
 	else if (constants->version != LAYOUT_VERSION)
-		say(reason, "its layout changed with the version of OptimaX");
+		segment_say(reason, "its layout changed with the version of OptimaX");
 	else if (header->constants_hash != constants_hash(constants))
-		say(reason, "its header was damaged");
+		segment_say(reason, "its header was damaged");
 	else if (constants->layout_hash != cache_layout_hash())
-		say(reason, "its layout changed with the version of OptimaX");
+		segment_say(reason, "its layout changed with the version of OptimaX");
 	else if (memcmp(constants->boot_id, boot_id(), BOOT_ID_SIZE) != 0)
-		say(reason, "the machine was restarted");
+		segment_say(reason, "the machine was restarted");
 	else if (constants->size != size)
-		say(reason, "its header was of another size");
+		segment_say(reason, "its header was of another size");
 	else
 		return true;
 	return false;
@@ -329,7 +140,7 @@ static struct cache *cache_new(void *memory, const struct geometry *geometry, ui
 	return cache;
 }
 
-static int start_clean(struct segment *segment, const struct geometry *geometry)
+static int start_clean(struct segment_file *segment, const struct geometry *geometry)
 {
 	CLEAN(free)
 	struct cache *cache = cache_new(segment->memory, geometry, random_word());
@@ -355,13 +166,13 @@ static int start_clean(struct segment *segment, const struct geometry *geometry)
 	cache->header->constants_hash = constants_hash(&constants);
 	CRASH_POINT();
 	WORDS_PUBLISH(cache->header->magic, LAYOUT_MAGIC);
-	drop(segment);
+	segment_file_drop(segment);
 	return 0;
 }
 
 /* Nobody else is attached, so no lock is held by anyone who lives: all are made again. */
 static int go_on(
-    struct segment *segment, const struct geometry *geometry, struct segment_outcome *outcome)
+    struct segment_file *segment, const struct geometry *geometry, struct segment_outcome *outcome)
 {
 	const struct layout_header *header = segment->memory;
 	CLEAN(free)
@@ -383,7 +194,7 @@ static int go_on(
 	}
 	if (!error)
 		cache_release_databases(cache);
-	drop(segment);
+	segment_file_drop(segment);
 	return error;
 }
 
@@ -392,7 +203,7 @@ static bool geometry_holds(
 {
 	if (header->constants.max_value == wanted->max_value_bytes)
 		return true;
-	say(reason, "cache.max_value was %llu bytes, not %llu",
+	segment_say(reason, "cache.max_value was %llu bytes, not %llu",
 	    (unsigned long long)header->constants.max_value,
 	    (unsigned long long)wanted->max_value_bytes);
 	return false;
@@ -403,11 +214,11 @@ static int prepare_cache(const char *instance, const struct segment_geometry *wa
 {
 	struct text reason = {outcome->reason, sizeof(outcome->reason)};
 	struct geometry geometry;
-	struct segment segment;
+	struct segment_file segment;
 	int opened;
 
 	if (geometry_plan(wanted->cache_size_bytes, wanted->max_value_bytes, &geometry) < 0) {
-		say(message,
+		segment_say(message,
 		    "a cache of %llu bytes cannot take values of %llu: make `cache.size` at least "
 		    "%llu MiB (at most 64 GiB), or `cache.max_value` smaller",
 		    (unsigned long long)wanted->cache_size_bytes,
@@ -419,15 +230,15 @@ static int prepare_cache(const char *instance, const struct segment_geometry *wa
 	}
 	segment_of_cache(instance, &segment);
 	segment.size = wanted->cache_size_bytes;
-	opened = open_existing(&segment, reason, message);
+	opened = segment_file_find(&segment, reason, message);
 	if (opened < 0)
 		return opened;
 	if (opened == SEGMENT_OPENED && header_holds(segment.memory, segment.size, reason) &&
 	    geometry_holds(segment.memory, wanted, reason))
 		return go_on(&segment, &geometry, outcome);
-	drop(&segment);
+	segment_file_drop(&segment);
 	outcome->created = true;
-	opened = create(&segment, message);
+	opened = segment_file_create(&segment, message);
 	return opened < 0 ? opened : start_clean(&segment, &geometry);
 }
 
@@ -441,21 +252,22 @@ static int prepare_metrics(
     const char *instance, struct segment_outcome *outcome, struct text message)
 {
 	struct text reason = {outcome->metrics_reason, sizeof(outcome->metrics_reason)};
-	struct segment segment;
+	struct segment_file segment;
 	struct layout_metrics *layout;
 	int opened, error;
 
 	segment_of_metrics(instance, &segment);
-	opened = open_existing(&segment, reason, message);
+	opened = segment_file_find(&segment, reason, message);
 	if (opened < 0)
 		return opened;
 	if (opened == SEGMENT_OPENED && !metrics_hold(segment.memory)) {
-		say(reason, "its layout changed with the version of OptimaX, or it is no metrics");
+		segment_say(
+		    reason, "its layout changed with the version of OptimaX, or it is no metrics");
 		opened = SEGMENT_UNFIT;
 	}
 	if (opened == SEGMENT_UNFIT) {
-		drop(&segment);
-		error = create(&segment, message);
+		segment_file_drop(&segment);
+		error = segment_file_create(&segment, message);
 		if (error)
 			return error;
 	}
@@ -468,7 +280,7 @@ static int prepare_metrics(
 	CRASH_POINT();
 	if (!error)
 		WORDS_PUBLISH(layout->magic, METRICS_MAGIC);
-	drop(&segment);
+	segment_file_drop(&segment);
 	return error;
 }
 
@@ -480,40 +292,20 @@ int segment_prepare(const char *instance, const struct segment_geometry *geometr
 	int error;
 
 	if (!name_is_fit(instance)) {
-		say(message,
+		segment_say(message,
 		    "instance name \"%.80s\" is unfit: use up to %d letters, digits, `_`, `-`, `.`",
 		    instance, SEGMENT_INSTANCE_MAX);
 		return -EINVAL;
 	}
-	say(message, "cannot make the locks in shared memory");
+	segment_say(message, "cannot make the locks in shared memory");
 	error = prepare_metrics(instance, &outcome, message);
 	if (!error)
 		error = prepare_cache(instance, geometry, &outcome, message);
 	if (error)
 		return error;
-	say(message, "%s", "");
+	segment_say(message, "%s", "");
 	*ret_outcome = outcome;
 	return 0;
-}
-
-/* Opens and maps what was prepared; checks the file, not what is in it. */
-static int attach(struct segment *segment, bool writable)
-{
-	CLEAN(fd) int fd = shm_open(segment->name, writable ? O_RDWR : O_RDONLY, 0);
-	struct stat status;
-
-	if (fd < 0 || fstat(fd, &status) < 0)
-		return -errno;
-	if (writable && status.st_uid != geteuid())
-		return -EPERM;
-	if (!S_ISREG(status.st_mode) || (status.st_mode & 07777) != segment->mode)
-		return -EUCLEAN;
-	if (segment->size == 0)
-		segment->size = (size_t)status.st_size;
-	/* Never a byte beyond the file's end: that would be SIGBUS. */
-	if (segment->size < LAYOUT_PAGE || (uint64_t)status.st_size != segment->size)
-		return -EUCLEAN;
-	return map(segment, fd, writable ? PROT_READ | PROT_WRITE : PROT_READ);
 }
 
 /* A handle lives as long as its mapping, which is as long as the process; whoever attached may
@@ -541,17 +333,17 @@ struct cache *segment_open(void *memory, uint64_t size)
 
 int segment_attach_cache(const char *instance, struct cache **ret_cache)
 {
-	struct segment segment;
+	struct segment_file segment;
 	struct cache *cache;
 	int error = segment_of_cache(instance, &segment);
 
 	if (!error)
-		error = attach(&segment, true);
+		error = segment_file_attach(&segment, true);
 	if (error)
 		return error;
 	cache = segment_open(segment.memory, segment.size);
 	if (!cache) {
-		drop(&segment);
+		segment_file_drop(&segment);
 		return -EUCLEAN;
 	}
 	*ret_cache = keep(cache);
@@ -560,15 +352,15 @@ int segment_attach_cache(const char *instance, struct cache **ret_cache)
 
 int segment_attach_metrics(const char *instance, bool writable, struct metrics **ret_metrics)
 {
-	struct segment segment;
+	struct segment_file segment;
 	int error = segment_of_metrics(instance, &segment);
 
 	if (!error)
-		error = attach(&segment, writable);
+		error = segment_file_attach(&segment, writable);
 	if (error)
 		return error;
 	if (!metrics_hold(segment.memory)) {
-		drop(&segment);
+		segment_file_drop(&segment);
 		return -EUCLEAN;
 	}
 	*ret_metrics = keep(metrics_new(segment.memory));
@@ -577,7 +369,7 @@ int segment_attach_metrics(const char *instance, bool writable, struct metrics *
 
 int segment_unlink(const char *instance)
 {
-	struct segment segment;
+	struct segment_file segment;
 	int error = segment_of_cache(instance, &segment);
 
 	if (error)

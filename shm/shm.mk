@@ -12,6 +12,7 @@ libshm_a_SOURCES = \
 	shm/repair.c \
 	shm/room.c \
 	shm/segment.c shm/segment.h \
+	shm/segment_file.c shm/segment_file.h \
 	shm/shard.c shm/shard.h \
 	shm/survey.c \
 	shm/words.h
