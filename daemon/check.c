@@ -180,9 +180,8 @@ static int attach(const struct options *options, struct cache **ret_cache)
 	int error = segment_attach_cache(options->instance, ret_cache);
 
 	if (error)
-		log_error("cache: cannot attach /dev/shm/optimax-%s: %s; restart optimaxd, which "
-		          "makes it again",
-		    options->instance, strerror(-error));
+		log_error("cache: cannot attach /dev/shm/optimax-%s: %s", options->instance,
+		    segment_attach_fault(error));
 	return error;
 }
 

@@ -300,8 +300,8 @@ static void attach_segments(struct router *router)
 	if (result == 0)
 		result = metrics_claim(router->metrics, ROLE_ROUTER, "", 0);
 	if (result != 0) {
-		log_error("the shared-memory segments of instance %s can't be attached: %s",
-		    instance, strerror(-result));
+		log_error("cannot attach the shared memory of instance %s: %s", instance,
+		    segment_attach_fault(result));
 		child_fail(router->child);
 	}
 	cache_count_in(router->cache, router->metrics);

@@ -47,7 +47,8 @@ static bool is_unchanged(const struct layout_slot *slot, const struct entry *ent
 /*
  * A mark dirties a line that other readers of a hot entry share. So after the first uses only
  * one in CACHE_MARK_EVERY is marked, for all of them, and only where that changes anything:
- * without puts into its shard, an entry that is used often enough is not written at all.
+ * without puts into its shard, an entry that is used often enough is not written at all. The
+ * others do not even read the serial, whose line writers dirty.
  */
 static void mark_used(const struct shard *shard, struct layout_slot *slot, uint32_t uses)
 {
@@ -156,8 +157,7 @@ static enum found walk(struct lookup *lookup, struct entry *entry)
 static enum found look(struct lookup *lookup, struct entry *entry)
 {
 	const struct layout_shard *header = lookup->shard.header;
-	/* Only an absence needs the sequence: a hit leaves that line, which writers dirty, alone.
-	 */
+	/* Only an absence needs the sequence, whose line writers dirty. */
 	enum found found = walk(lookup, entry);
 
 	for (int tries = 1; tries < CACHE_GET_TRIES; tries++) {

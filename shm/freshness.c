@@ -76,7 +76,7 @@ static bool has_entries(struct cache *cache, unsigned database_index)
 }
 
 /* Where every name is taken, by databases that still have entries: those become invalid. */
-static void flush_all(struct cache *cache)
+static void release_all_where_full(struct cache *cache)
 {
 	for (unsigned i = 0; i < CACHE_DATABASES_MAX; i++)
 		if (WORDS_LOAD(cache->databases[i].state) != LAYOUT_DATABASE_NAMED)
@@ -92,7 +92,7 @@ void cache_release_databases(struct cache *cache)
 	for (unsigned i = 0; i < CACHE_DATABASES_MAX; i++)
 		if (!has_entries(cache, i + 1))
 			WORDS_STORE(cache->databases[i].state, LAYOUT_DATABASE_FREE);
-	flush_all(cache);
+	release_all_where_full(cache);
 }
 
 /* Each name is hashed by itself, so that no two pairs run together into the same bytes. */

@@ -16,7 +16,7 @@ enum lock_result {
 	LOCK_OWNER_DIED = 1, /* taken; repair what it guards, then lock_mark_repaired */
 };
 
-enum { LOCK_AWAKE_US = 200 }; /* no longer wait than this ever sleeps */
+enum { LOCK_AWAKE_US = 200 }; /* a wait that is no longer than this never sleeps */
 
 /* Only while nobody else is attached. 0 or -errno. */
 int lock_init(struct lock *lock);

@@ -367,6 +367,18 @@ int segment_attach_metrics(const char *instance, bool writable, struct metrics *
 	return 0;
 }
 
+const char *segment_attach_fault(int error)
+{
+	switch (-error) {
+	case ENOENT:
+		return "it is gone; restart optimaxd, which makes it again";
+	case EUCLEAN:
+		return "it is no longer what optimaxd made; restart that, so that it is made again";
+	default:
+		return strerror(-error);
+	}
+}
+
 int segment_unlink(const char *instance)
 {
 	struct segment_file segment;

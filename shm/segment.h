@@ -37,6 +37,8 @@ int segment_prepare(const char *instance, const struct segment_geometry *geometr
  * says. The mappings last as long as the process. For reading, the metrics may be another's. */
 int segment_attach_cache(const char *instance, struct cache **ret_cache);
 int segment_attach_metrics(const char *instance, bool writable, struct metrics **ret_metrics);
+/* Why not, and what to do, for the log. */
+const char *segment_attach_fault(int error);
 
 /* Removes both names, for tests and for a clean uninstall. 0 or -errno. */
 int segment_unlink(const char *instance);

@@ -214,7 +214,9 @@ uint64_t cache_hash(
 /* Where an entry's group counts in this process's metrics. */
 void shard_count_event(const struct shard *shard, unsigned type, enum metric_cache_counter event);
 
-/* shard.c: 0 with the shard clean and locked, or -errno (-ETIMEDOUT where it stayed busy). */
+/* shard.c: a fresh shard in zeroed memory. 0 or -errno. */
+int shard_init(struct shard *shard);
+/* 0 with the shard clean and locked, or -errno (-ETIMEDOUT where it stayed busy). */
 int shard_lock(struct shard *shard, unsigned wait_us);
 /* The same for a put: never sleeps. */
 int shard_lock_soon(struct shard *shard);
@@ -274,5 +276,3 @@ struct repair_outcome {
  * itself, and what is lost by type. */
 struct repair_outcome shard_repair_locked(struct shard *shard, bool checksums);
 bool shard_is_sound_locked(struct shard *shard, bool checksums);
-/* Fresh shard in zeroed memory. 0 or -errno. */
-int shard_init(struct shard *shard);

@@ -321,8 +321,8 @@ static void attach_segments(struct database_worker *worker)
 		r = metrics_claim(resources->metrics, ROLE_DATABASE, resources->database->name,
 		    (unsigned)config->index);
 	if (r < 0) {
-		log_error("the shared memory of instance \"%s\" cannot be attached: %s",
-		    config->instance, strerror(-r));
+		log_error("cannot attach the shared memory of instance %s: %s", config->instance,
+		    segment_attach_fault(r));
 		child_fail(worker->child);
 	}
 	cache_count_in(resources->cache, resources->metrics);

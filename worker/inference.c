@@ -216,8 +216,8 @@ static void attach_segments(struct inference_worker *worker)
 	if (r == 0)
 		r = segment_attach_cache(config->instance, &cache);
 	if (r < 0) {
-		log_error("the shared-memory segments of instance \"%s\" cannot be attached: %s",
-		    config->instance, strerror(-r));
+		log_error("cannot attach the shared memory of instance %s: %s", config->instance,
+		    segment_attach_fault(r));
 		child_fail(worker->child);
 	}
 	cache_count_in(cache, metrics);

@@ -22,7 +22,7 @@ expect() {
 
 expect 1 "are needed" --instance "$instance"
 expect 1 "takes a number of bytes" --instance "$instance" --size 16M --max-value 1
-expect 1 "cannot attach" --instance "$instance" $sizes --verify
+expect 1 "cannot attach /dev/shm/optimax-$instance: it is gone; restart optimaxd" --instance "$instance" $sizes --verify
 expect 0 "started clean: there was none" --instance "$instance" $sizes
 expect 0 "went on with 0 entries, no shard repaired" --instance "$instance" $sizes
 expect 0 "went on with 0 entries" --instance "$instance" $sizes --checksums
@@ -32,7 +32,7 @@ expect 0 "started clean: cache.max_value was 65536 bytes" \
 expect 1 "make \`cache.size\` at least 801 MiB" \
 	--instance "$instance" --size 16777216 --max-value 104857600
 chmod 666 "/dev/shm/optimax-$instance"
-expect 1 "cannot attach" --instance "$instance" $sizes --verify
+expect 1 "it is no longer what optimaxd made" --instance "$instance" $sizes --verify
 expect 0 "started clean: its mode was 0666, not 0600" --instance "$instance" $sizes
 # What is no file at all is replaced, and a link is not followed; a directory is left to people.
 segment=/dev/shm/optimax-$instance
