@@ -198,14 +198,16 @@ static int write_report(int fd, const struct buffer *report)
 }
 
 static int report_verified(
-    const struct cache_verified *verified, const struct cache_usage *usage, bool checksums)
+    struct cache *cache, const struct cache_verified *verified, bool checksums)
 {
 	CLEAN(buffer) struct buffer report = BUFFER_INIT;
+	struct cache_usage usage;
 	uint64_t entries = 0, bytes = 0;
 
+	cache_usage(cache, &usage);
 	for (int type = 0; type < CACHE_TYPE_COUNT; type++) {
-		entries += usage->entries[type];
-		bytes += usage->bytes[type];
+		entries += usage.entries[type];
+		bytes += usage.bytes[type];
 	}
 	pack_map(&report, 7);
 	pack_pair_int(&report, "shards", (int64_t)verified->shards);
@@ -232,24 +234,20 @@ static void count_in_metrics(const struct options *options, struct cache *cache)
 static int verify(const struct options *options)
 {
 	struct cache_verified verified;
-	struct cache_usage usage;
 	struct cache *cache;
-	uint64_t entries = 0;
 	int error = attach(options, &cache);
 
 	if (error)
 		return error;
 	count_in_metrics(options, cache);
 	cache_verify_all(cache, options->checksums, &verified);
-	cache_usage(cache, &usage);
-	for (int type = 0; type < CACHE_TYPE_COUNT; type++)
-		entries += usage.entries[type];
-	say_what_was_found("verified", entries, verified.repaired);
+	say_what_was_found(
+	    "verified", cache_count(cache, ~0u, CACHE_NO_DATABASE), verified.repaired);
 	if (verified.skipped > 0)
 		log_warning("cache: %llu of %llu shards were not verified: a writer holds each for "
 		            "longer than a second",
 		    (unsigned long long)verified.skipped, (unsigned long long)verified.shards);
-	return options->report ? report_verified(&verified, &usage, options->checksums) : 0;
+	return options->report ? report_verified(cache, &verified, options->checksums) : 0;
 }
 
 static void pack_listed(

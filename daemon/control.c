@@ -44,14 +44,6 @@ static int flush_mask(struct bytes type, unsigned *ret_mask, struct error *error
 	return 0;
 }
 
-static uint64_t result_count(struct cache *cache)
-{
-	struct cache_usage usage;
-
-	cache_usage(cache, &usage);
-	return usage.entries[CACHE_RESULT];
-}
-
 /* "table" or "schema.table", of a schema that is known. */
 static const struct snapshot_table *find_table(const struct database *database, struct bytes name)
 {
@@ -77,7 +69,8 @@ static int flush_table(struct router *router, const struct database *database, s
 		return error_set(error, ERROR_BAD_REQUEST,
 		    "there is no table \"%.*s\" in database \"%s\"", (int)name.size, name.data,
 		    database->name);
-	*ret_flushed = result_count(router->cache);
+	/* Which of them read it would take a walk. */
+	*ret_flushed = cache_count(router->cache, 1u << CACHE_RESULT, database->cache_index);
 	cache_touch(router->cache, database->cache_index,
 	    cache_relation(
 	        router->cache, bytes_of_string(table->schema), bytes_of_string(table->name)));

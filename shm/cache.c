@@ -459,11 +459,19 @@ static struct cache_usage sum_counts(
 	return usage;
 }
 
+static uint64_t all_types(const struct cache_usage *usage)
+{
+	uint64_t entries = 0;
+
+	for (unsigned type = 0; type < CACHE_TYPE_COUNT; type++)
+		entries += usage->entries[type];
+	return entries;
+}
+
 uint64_t cache_flush(struct cache *cache, unsigned type_mask, int database)
 {
 	struct generations flushed = {0};
 	struct cache_usage usage;
-	uint64_t concerned = 0;
 
 	/* All is invalid before the first count is looked at. */
 	for (unsigned type = 0; type < CACHE_TYPE_COUNT; type++) {
@@ -476,19 +484,29 @@ uint64_t cache_flush(struct cache *cache, unsigned type_mask, int database)
 		}
 	}
 	usage = sum_counts(cache, type_mask, database, &flushed);
-	for (unsigned type = 0; type < CACHE_TYPE_COUNT; type++)
-		concerned += usage.entries[type];
-	return concerned;
+	return all_types(&usage);
 }
 
-void cache_usage(struct cache *cache, struct cache_usage *ret_usage)
+static struct cache_usage sum_now(struct cache *cache, unsigned type_mask, int database)
 {
 	struct generations now;
 
 	for (unsigned type = 0; type < CACHE_TYPE_COUNT; type++)
 		for (unsigned i = 0; i < LAYOUT_DATABASE_INDEXES; i++)
 			now.of[type][i] = WORDS_LOAD(cache->header->flush_generation[type][i]);
-	*ret_usage = sum_counts(cache, ~0u, CACHE_NO_DATABASE, &now);
+	return sum_counts(cache, type_mask, database, &now);
+}
+
+uint64_t cache_count(struct cache *cache, unsigned type_mask, int database)
+{
+	struct cache_usage usage = sum_now(cache, type_mask, database);
+
+	return all_types(&usage);
+}
+
+void cache_usage(struct cache *cache, struct cache_usage *ret_usage)
+{
+	*ret_usage = sum_now(cache, ~0u, CACHE_NO_DATABASE);
 }
 
 void cache_count_in(struct cache *cache, struct metrics *metrics)

@@ -84,11 +84,15 @@ uint32_t cache_generation(const struct cache *cache, enum cache_type type, int d
  * live entries it concerned. */
 uint64_t cache_flush(struct cache *cache, unsigned type_mask, int database);
 
+/* How many live entries there are of these types of that database (CACHE_NO_DATABASE: of all),
+ * right within the writes of this moment. */
+uint64_t cache_count(struct cache *cache, unsigned type_mask, int database);
+
 struct cache_usage {
 	uint64_t entries[CACHE_TYPE_COUNT];
 	uint64_t bytes[CACHE_TYPE_COUNT]; /* keys, values and their headers */
 };
-/* Sums of what is live; without a lock, so right within the writes of this moment. */
+/* Of all databases, as right as cache_count. */
 void cache_usage(struct cache *cache, struct cache_usage *ret_usage);
 
 struct cache_verified {

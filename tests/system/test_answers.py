@@ -96,7 +96,7 @@ def test_flush(daemon):
     assert cached() == [False, False] and cached() == [True, True]
     assert daemon.call("flush", {}, control=True)["flushed"] >= 2
     assert cached() == [False, False]
-    daemon.call("flush", {"database": "shop", "table": "orders"}, control=True)
+    assert daemon.call("flush", {"database": "shop", "table": "orders"}, control=True)["flushed"] == 2
     assert cached() == [True, False]
     daemon.call("flush", {"type": "chat"}, control=True)
     assert cached() == [True, True]

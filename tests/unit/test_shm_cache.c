@@ -325,6 +325,10 @@ static void test_flush(void **state)
 	put.database = shop;
 	assert_int_equal(cache_put(scene.cache, &put), CACHE_OK);
 	assert_int_equal(scene_entries(&scene), 4);
+	assert_int_equal(cache_count(scene.cache, ~0u, CACHE_NO_DATABASE), 4);
+	assert_int_equal(cache_count(scene.cache, 1u << CACHE_STATEMENT, CACHE_NO_DATABASE), 2);
+	assert_int_equal(cache_count(scene.cache, 1u << CACHE_STATEMENT, shop), 1);
+	assert_int_equal(cache_count(scene.cache, 1u << CACHE_CHAT, shop), 0);
 
 	assert_int_equal(cache_flush(scene.cache, 1u << CACHE_STATEMENT, shop), 1);
 	assert_null(scene_get_of(&scene, CACHE_STATEMENT, shop, "s", -1));
