@@ -19,11 +19,14 @@
 
 enum { PROTOCOL_VERSION = 1 };
 
-static void pack_total_time(struct buffer *message, int64_t arrived_us)
+/* validate_us FIELD_ABSENT: nothing was validated. */
+static void pack_times(struct buffer *message, int64_t arrived_us, int64_t validate_us)
 {
 	pack_string(message, "timing_us");
-	pack_map(message, 1);
+	pack_map(message, validate_us == FIELD_ABSENT ? 1 : 2);
 	pack_pair_int(message, "total", clock_now_us() - arrived_us);
+	if (validate_us != FIELD_ABSENT)
+		pack_pair_int(message, "validate", validate_us);
 }
 
 int route_call(struct call *call, const void *params)
@@ -50,13 +53,13 @@ int route_call(struct call *call, const void *params)
 	pack_pair_float(&message, "confidence", result.confidence);
 	pack_string(&message, "reasons");
 	reply_pack_reasons(&result, NULL, NULL, &message);
-	pack_total_time(&message, call->arrived_us);
+	pack_times(&message, call->arrived_us, FIELD_ABSENT);
 	client_answer(call->client, &message);
 	return 0;
 }
 
 /* Ends a request with what a worker has encoded, and the time it took. */
-static void answer_pairs(struct request *request, struct bytes pairs)
+static void answer_pairs(struct request *request, struct bytes pairs, int64_t validate_us)
 {
 	struct buffer message = BUFFER_INIT;
 	struct pack_counted_map map;
@@ -64,7 +67,7 @@ static void answer_pairs(struct request *request, struct bytes pairs)
 	message_pack_response_head(&message, request->msgid);
 	map = pack_map_begin(&message);
 	reply_splice(&message, &map, pairs);
-	pack_total_time(&message, request->arrived_us);
+	pack_times(&message, request->arrived_us, validate_us);
 	map.pairs++;
 	pack_map_end(&message, &map);
 	request_answer_message(request, &message);
@@ -83,7 +86,7 @@ static void checked(struct request *request, const struct job_outcome *outcome)
 		request_fail(request, &error);
 		return;
 	}
-	answer_pairs(request, result.pairs);
+	answer_pairs(request, result.pairs, result.validate_us);
 }
 
 int check_call(struct call *call, const void *params)
@@ -118,7 +121,7 @@ static void composed(struct request *request, const struct job_outcome *outcome)
 		request_fail(request, &error);
 		return;
 	}
-	answer_pairs(request, result.pairs);
+	answer_pairs(request, result.pairs, FIELD_ABSENT);
 }
 
 int prompt_call(struct call *call, const void *params)

@@ -27,7 +27,7 @@ struct weighing {
 	size_t weight;
 	unsigned open; /* brackets */
 	char before; /* the last byte of the token before */
-	bool after_as, after_name;
+	bool after_as, after_name, after_filter;
 	/* What a comma weighs inside each of them. */
 	unsigned char comma[SQL_BRACKETS_MAX + 1];
 };
@@ -56,7 +56,8 @@ static unsigned word_weight(struct weighing *weighing, struct bytes token, bool 
 	if (is_word(token, "order"))
 		weighing->comma[weighing->open] = WEIGHT_SORT_KEY;
 	weighing->after_as = is_word(token, "as");
-	if (is_light(token))
+	weighing->after_filter = weighing->before == ')' && is_word(token, "filter");
+	if (weighing->after_filter || is_light(token))
 		return WEIGHT_LIGHT;
 	if (is_word(token, "table"))
 		return WEIGHT_TABLE;
@@ -78,10 +79,11 @@ static unsigned operator_weight(struct bytes token)
 
 static unsigned token_weight(struct weighing *weighing, struct bytes token)
 {
-	bool after_as = weighing->after_as, after_name = weighing->after_name;
+	bool after_as = weighing->after_as, after_name = weighing->after_name,
+	     after_filter = weighing->after_filter;
 	char first = token.data[0], last = token.data[token.size - 1];
 
-	weighing->after_as = weighing->after_name = false;
+	weighing->after_as = weighing->after_name = weighing->after_filter = false;
 	if (last == '\'' || (first == '$' && token.size > 1))
 		return WEIGHT_CONSTANT + (after_name ? WEIGHT_TYPE : 0);
 	if (first == '"' || isalpha((unsigned char)first) || first == '_' ||
@@ -92,7 +94,7 @@ static unsigned token_weight(struct weighing *weighing, struct bytes token)
 	switch (first) {
 	case '(':
 	case '[':
-		return WEIGHT_BRACKET;
+		return after_filter ? 0 : WEIGHT_BRACKET;
 	case ',':
 		return weighing->comma[weighing->open];
 	case ';':

@@ -429,7 +429,8 @@ def test_batch_goes_on_past_its_window(scene):
         flying.append(msgid)
         if len(flying) == 256 or params["sql"] == "last":
             for each in flying[::-1]:
-                daemon.respond(connection, each, {"verdict": "allow", "tables": [], "micros": 3})
+                daemon.respond(connection, each, {"verdict": "allow", "tables": [],
+                                                   "timing_us": {"total": 5000, "validate": 3}})
             flying.clear()
         return Daemon.HOLD
     scene.listen(check=answer)
