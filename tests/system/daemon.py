@@ -12,9 +12,9 @@ from pathlib import Path
 
 import process
 import yaml_text
+from build_tree import BUILD
 from client import Client, RpcError
 
-BUILD = Path(os.environ.get("top_builddir", "build")).resolve()
 # What a sanitizer writes when it has found something; a signal that a test sent is none.
 SANITIZER = re.compile(r"(ERROR: (Address|Leak)Sanitizer: (?!SEGV|ABRT|BUS).*|.*: runtime error: .*)")
 READY_S = 20

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import process
-from model_stub import BUILD, ModelStub, now_us
+from build_tree import BUILD
+from model_stub import ModelStub, now_us
 from worker_driver import BEGIN, Worker
 
 PROVIDER = {"name": "local", "type": "ollama", "model": "m", "timeout_ms": 60000, "connect_timeout_ms": 5000,

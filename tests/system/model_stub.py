@@ -1,12 +1,11 @@
 """bench/model_stub of the build tree: a model server in C, for figures that one in Python would spoil."""
 
-import os
 import select
 import subprocess
 import time
-from pathlib import Path
 
-BUILD = Path(os.environ.get("top_builddir", "build")).resolve()
+from build_tree import BUILD
+
 NEVER = -1
 WAIT_S = 15
 

@@ -1,15 +1,14 @@
 """make install, with and without DESTDIR: the tree runs where it lies."""
 
-import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
 import daemon as daemon_module
 import process
+from build_tree import BUILD
 
-MAKE = ["make", "-s", "-C", str(daemon_module.BUILD), "install"]
+MAKE = ["make", "-s", "-C", str(BUILD), "install"]
 
 
 def install(folder, *words):

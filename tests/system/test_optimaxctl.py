@@ -20,7 +20,9 @@ import threading
 import msgpack
 import pytest
 
-OPTIMAXCTL = os.path.join(os.environ.get("top_builddir", "."), "optimaxctl")
+from build_tree import BUILD
+
+OPTIMAXCTL = str(BUILD / "optimaxctl")
 
 DATA_REPLY = {
     "route": "sql", "via": "heuristic", "cached": False, "confidence": 0.93,

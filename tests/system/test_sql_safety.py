@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 import process
+from build_tree import BUILD
 from cluster import SOURCE
 from daemon import Daemon
 
-BUILD = Path(os.environ.get("top_builddir", Path(__file__).resolve().parents[2]))
 CORPUS = SOURCE / "tests" / "corpus"
 SHARED = os.environ.get("OPTIMAX_SHARED_DATA")
 

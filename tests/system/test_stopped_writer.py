@@ -7,7 +7,7 @@ import time
 import pytest
 
 import process
-from daemon import BUILD
+from build_tree import BUILD
 
 # The same sources as optimax-database, with points at which a test stops it (shm/crash_point.h).
 WORKER = BUILD / "tests/crash/optimax-database"

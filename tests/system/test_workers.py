@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import process
-from worker_driver import BUILD, Schema, Worker, WorkerError
+from build_tree import BUILD
+from worker_driver import Schema, Worker, WorkerError
 
 # Heavy enough for any machine, and stopped by nothing but a cancel.
 ENDLESS = "SELECT count(*) FROM big a, big b, big c"

@@ -3,13 +3,12 @@
 import array
 import os
 import socket
-from pathlib import Path
 
 import msgpack
 
 import process
+from build_tree import BUILD
 
-BUILD = Path(os.environ.get("top_builddir", Path(__file__).resolve().parents[2]))
 ANSWER_S = 15.0
 
 DATABASE = {"name": "shop", "workers": 1, "queue": 16, "schemas": ["public"], "limit_rows": 1000,
