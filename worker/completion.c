@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "common/limits.h"
+#include "worker/thoughts.h"
 
 static const char sql_schema[] =
     "{\"type\":\"object\",\"properties\":{\"sql\":{\"type\":\"string\"}},"
@@ -111,15 +112,6 @@ static bool starts_with_word(struct bytes text, const char *word)
 
 	return text.size > size && strncasecmp(text.data, word, size) == 0 &&
 	       !isalnum((unsigned char)text.data[size]) && text.data[size] != '_';
-}
-
-/* A reasoning model's thoughts come before what counts. */
-static struct bytes after_thoughts(struct bytes text)
-{
-	static const char end[] = "</think>";
-	const char *at = find(text, end);
-
-	return at ? trim(from(text, at + sizeof(end) - 1)) : trim(text);
 }
 
 /* A remark on the statement often stands before it. */
@@ -238,7 +230,7 @@ int completion_read(
 		return error_set(ret_error, ERROR_MODEL_ERROR, "its completion is empty");
 	if (!shapes[job].key)
 		buffer_append_bytes(answer, completion);
-	else if (!search(job, after_thoughts(completion), answer))
+	else if (!search(job, trim(thoughts_skip(completion)), answer))
 		return error_set(ret_error, ERROR_MODEL_ERROR,
 		    "its completion is not the JSON object with \"%s\" that was asked for",
 		    shapes[job].key);

@@ -1,6 +1,7 @@
 #include "worker/thoughts.h"
 
 #include <ctype.h>
+#include <string.h>
 
 static const char first_mark[] = "<think>", last_mark[] = "</think>";
 
@@ -57,6 +58,17 @@ void thoughts_take(struct thoughts *thoughts, struct bytes piece, struct buffer 
 			return;
 		}
 	}
+}
+
+struct bytes thoughts_skip(struct bytes completion)
+{
+	size_t size = sizeof(last_mark) - 1;
+	const char *mark =
+	    completion.size > 0 ? memmem(completion.data, completion.size, last_mark, size) : NULL;
+
+	if (!mark)
+		return completion;
+	return bytes_of(mark + size, completion.size - (size_t)(mark + size - completion.data));
 }
 
 void thoughts_end(struct thoughts *thoughts, struct buffer *ret_said)

@@ -27,3 +27,6 @@ void thoughts_deinit(struct thoughts *thoughts);
 void thoughts_take(struct thoughts *thoughts, struct bytes piece, struct buffer *ret_said);
 /* The completion has ended. */
 void thoughts_end(struct thoughts *thoughts, struct buffer *ret_said);
+/* What is behind the last mark in a completion that is whole; all of it where there is none. Finds
+ * thoughts whose first mark was the prompt's, which no piece can tell. */
+struct bytes thoughts_skip(struct bytes completion);

@@ -268,9 +268,7 @@ bool growth_check(struct validation *validation, const struct tree *select)
 	validation->location = exceeded;
 	return validation_refuse(validation, CHECK_DEPTH,
 	    "at character %zu the statement grows over %d parts, as its subqueries are put into "
-	    "one "
-	    "another for each time that a column or NOT MATERIALIZED query is named; write WITH … "
-	    "AS "
-	    "MATERIALIZED, or name it once",
+	    "one another for each time that a column or NOT MATERIALIZED query is named; write "
+	    "WITH … AS MATERIALIZED, or name it once",
 	    validation_place(validation), PARTS_MAX);
 }

@@ -168,36 +168,32 @@ static bool check_own_function(struct validation *validation, const char *schema
 	           schema, name, validation_place(validation));
 }
 
+/* How a refusal writes a name, and PostgreSQL's own of that name. */
+struct wording {
+	enum check_code code;
+	const char *open, *close, *own_open, *own_close;
+};
+static const struct wording function_wording = {
+    CHECK_FUNCTION, "function \"", "\"", "pg_catalog.", ""};
+static const struct wording operator_wording = {
+    CHECK_OPERATOR, "operator ", "", "OPERATOR(pg_catalog.", ")"};
+
 /* Whether pg_catalog has the name too decides what is to be done instead. */
-static bool refuse_outside_function(
-    struct validation *validation, const struct policy_names *outside, const char *name)
+static bool refuse_outside(struct validation *validation, const struct wording *wording,
+    const struct policy_names *outside, const char *name)
 {
 	if (outside->refused && !outside->shadows)
-		return validation_refuse(validation, CHECK_FUNCTION,
-		    "function \"%s\" at character %zu is one that this database defines itself, "
-		    "which is not allowed; use one of PostgreSQL's own, or list it in "
+		return validation_refuse(validation, wording->code,
+		    "%s%s%s at character %zu is one that this database defines itself, which is "
+		    "not allowed; use one of PostgreSQL's own, or list it in "
 		    "databases[].allow.functions",
-		    name, validation_place(validation));
-	return validation_refuse(validation, CHECK_FUNCTION,
-	    "function \"%s\" at character %zu may be one that this database defines itself; write "
-	    "pg_catalog.%s for PostgreSQL's own, or list it in databases[].allow.functions",
-	    name, validation_place(validation), name);
-}
-
-static bool refuse_outside_operator(
-    struct validation *validation, const struct policy_names *outside, const char *name)
-{
-	if (!outside->shadows)
-		return validation_refuse(validation, CHECK_OPERATOR,
-		    "operator %s at character %zu is one that this database defines itself, which "
-		    "is not allowed; use one of PostgreSQL's own, or list it in "
-		    "databases[].allow.functions",
-		    name, validation_place(validation));
-	return validation_refuse(validation, CHECK_OPERATOR,
-	    "operator %s at character %zu may be one that this database defines itself; write "
-	    "OPERATOR(pg_catalog.%s) for PostgreSQL's own, or list it in "
-	    "databases[].allow.functions",
-	    name, validation_place(validation), name);
+		    wording->open, name, wording->close, validation_place(validation));
+	return validation_refuse(validation, wording->code,
+	    "%s%s%s at character %zu may be one that this database defines itself; write %s%s%s "
+	    "for "
+	    "PostgreSQL's own, or list it in databases[].allow.functions",
+	    wording->open, name, wording->close, validation_place(validation), wording->own_open,
+	    name, wording->own_close);
 }
 
 bool name_check_function(
@@ -214,7 +210,7 @@ bool name_check_function(
 		outside = outside_functions(validation, name);
 	/* name(x) may be a cast to the type of that name. */
 	if (outside.refused || (!schema && is_foreign_cast(validation, name)))
-		return refuse_outside_function(validation, &outside, name);
+		return refuse_outside(validation, &function_wording, &outside, name);
 	if (outside.impure)
 		validation_note_impure(validation);
 	/* All that the name can mean is the database's own, and allowed. */
@@ -316,7 +312,7 @@ bool name_check_operator(struct validation *validation, const char *schema, cons
 	if (!schema)
 		outside = outside_operators(validation, name);
 	if (outside.refused)
-		return refuse_outside_operator(validation, &outside, name);
+		return refuse_outside(validation, &operator_wording, &outside, name);
 	if (outside.impure)
 		validation_note_impure(validation);
 	if (outside.any && !outside.shadows)
