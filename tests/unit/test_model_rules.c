@@ -183,6 +183,8 @@ static const struct {
     {"bare WITH", PROVIDER_SQL, "WITH a AS (SELECT 1) SELECT * FROM a",
         "WITH a AS (SELECT 1) SELECT * FROM a", NULL},
     {"JSON in a sentence", PROVIDER_SQL, "It is {\"sql\":\"SELECT 1\"}, I think", "SELECT 1", NULL},
+    {"thoughts that the prompt began", PROVIDER_SQL,
+        "{\"sql\":\"SELECT 2\"}?</think>{\"sql\":\"SELECT 1\"}", "SELECT 1", NULL},
     {"thoughts first", PROVIDER_SQL, "<think>SELECT 2?</think>\n{\"sql\":\"SELECT 1\"}", "SELECT 1",
         NULL},
     {"declined", PROVIDER_SQL, "{\"sql\":\"\"}", NULL, "can't be answered"},
