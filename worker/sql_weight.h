@@ -12,7 +12,7 @@
 enum {
 	/* Brackets that are open at once. */
 	SQL_BRACKETS_MAX = 500,
-	/* Bytes of libpg_query's JSON, as estimated: what 1 ms is enough for (bench/validate). */
+	/* Bytes of libpg_query's JSON, as estimated: 1 ms on a core left alone (bench/validate). */
 	SQL_WEIGHT_MAX = 120 * 1024,
 };
 
